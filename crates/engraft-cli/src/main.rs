@@ -1,0 +1,3 @@
+//! The `engraft` program.
+
+fn main() {}

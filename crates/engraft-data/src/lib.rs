@@ -1,0 +1,1 @@
+//! Finding, decoding and resizing labelled images.

@@ -1,0 +1,1 @@
+//! Runs a graph: Plan compiles and executes a frozen network.

@@ -1,0 +1,1 @@
+//! Networks as data: shapes, tensors, operations and a shape-checked builder.

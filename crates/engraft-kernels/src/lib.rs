@@ -1,0 +1,1 @@
+//! Numeric operations on plain slices, written once over a SIMD abstraction.

@@ -1,0 +1,1 @@
+//! Development only: golden files, tolerances and reproducible test data.

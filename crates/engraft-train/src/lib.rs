@@ -1,0 +1,1 @@
+//! Feature store, classifier heads, cross-validation, metrics and reports.

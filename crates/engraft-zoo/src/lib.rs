@@ -1,0 +1,1 @@
+//! Backbones as graphs, their preprocessing, and where their weights come from.

@@ -1,0 +1,1 @@
+//! Graft a new head onto a pretrained backbone: datasets, backbones, classifiers.
