@@ -1,1 +1,12 @@
 //! Development only: golden files, tolerances and reproducible test data.
+//!
+//! Every other crate may use this one as a dev-dependency; none ships it. Its functions panic with a message
+//! that names the file or the worst element, because a panic is what fails a test.
+
+mod close;
+mod golden;
+mod noise;
+
+pub use close::{Tolerance, assert_close};
+pub use golden::Golden;
+pub use noise::{noise, noise_u8};

@@ -1,0 +1,36 @@
+"""Writes golden files: named arrays made by a real, pinned library, with a manifest that says how.
+
+A golden is `golden/NAME.safetensors`. Its folder's MANIFEST.json records, per file, the script, the seed, the
+versions of everything that took part, and the sha256 that `cargo xtask tidy` checks.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import pathlib
+import platform
+import sys
+
+import numpy as np
+from safetensors.numpy import save
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "golden"
+
+
+def write_golden(name: str, arrays: dict[str, np.ndarray], seed: int, packages: list[str]) -> None:
+    """Writes `golden/<name>.safetensors` and its manifest entry; `packages` are the PyPI names that decided it."""
+    path = GOLDEN / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = save({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
+    path.write_bytes(data)
+    manifest_path = path.parent / "MANIFEST.json"
+    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    manifest[path.name] = {
+        "script": pathlib.Path(sys.argv[0]).name,
+        "seed": seed,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "versions": {"python": platform.python_version()}
+        | {package: importlib.metadata.version(package) for package in sorted(packages)},
+    }
+    manifest_path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
