@@ -26,7 +26,9 @@ impl Scale {
         let magnitude = 10f32.powf(rough.log10().floor());
         let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * magnitude >= rough * 0.999).unwrap_or(10.0);
         let step = factor * magnitude;
-        Scale { low: (low / step).floor() * step, high: (high / step).ceil() * step, step }
+        // A range that ends on a step but for rounding, as shares of 100 do, needs no further step.
+        let slack = 1e-3;
+        Scale { low: (low / step + slack).floor() * step, high: (high / step - slack).ceil() * step, step }
     }
 
     /// Where `value` lies: 0 at the low end, 1 at the high end.
@@ -47,9 +49,11 @@ pub enum Axis {
     Names(Vec<String>),
 }
 
+/// A position as a fraction along the axis, and its label.
+type Mark = (f32, String);
+
 impl Axis {
-    /// Positions as fractions along the axis, each with its label.
-    fn marks(&self) -> Vec<(f32, String)> {
+    fn marks(&self) -> Vec<Mark> {
         match self {
             Axis::Values(scale) => scale.ticks().map(|v| (scale.fraction(v), words::number(v))).collect(),
             Axis::Names(names) => {
@@ -63,45 +67,47 @@ impl Axis {
 /// Draws both axes into `area` and returns the plot between them.
 pub fn draw(canvas: &mut Canvas, style: &Style, area: Area, x: &Axis, y: &Axis, rng: &mut Rng) -> Area {
     let (x_marks, y_marks) = (x.marks(), y.marks());
-    let widest = |marks: &[(f32, String)]| marks.iter().map(|(_, l)| style.text_width(l)).fold(0.0, f32::max);
+    let widest = |marks: &[Mark]| marks.iter().map(|(_, l)| style.text_width(l)).fold(0.0, f32::max);
     let labelled = rng.chance(0.93);
-    let mut plot = area;
-    if rng.chance(0.35) {
-        plot = axis_titles(canvas, style, area, rng);
-    }
+    let mut plot = if rng.chance(0.35) { axis_titles(canvas, style, area, rng) } else { area };
+    plot.top += style.text_px * 0.5;
     if labelled {
         plot.left += (widest(&y_marks) + style.text_px * 0.7).min(area.width() * 0.35);
     }
-    let room = plot.width() / x_marks.len() as f32;
-    let angle_deg = label_angle(widest(&x_marks), room, rng);
+    let angle_deg = label_angle(widest(&x_marks), plot.width() / x_marks.len() as f32, rng);
     if labelled {
         let reach = widest(&x_marks) * angle_deg.to_radians().sin().abs();
         plot.bottom -= (reach + style.text_px * 1.5).min(area.height() * 0.35);
     }
-    plot.top += style.text_px * 0.5;
+    let (x_feet, y_feet) = (feet_below(plot, &x_marks), feet_beside(plot, y, &y_marks));
     let lines = Lines::draw(x, y, rng);
-    for (fraction, label) in &x_marks {
-        let foot = Point::from_xy(plot.left + fraction * plot.width(), plot.bottom);
-        if lines.vertical {
-            style.grid_line(canvas, &line(foot, Point::from_xy(foot.x, plot.top)));
+    lines.paint(canvas, style, plot, &x_feet, &y_feet);
+    if labelled {
+        for (foot, (_, label)) in x_feet.iter().zip(&x_marks) {
+            x_label(canvas, style, label, *foot, angle_deg);
         }
-        if labelled {
-            x_label(canvas, style, label, foot, angle_deg);
-        }
-    }
-    for (fraction, label) in &y_marks {
-        let up = if matches!(y, Axis::Names(_)) { 1.0 - fraction } else { *fraction };
-        let foot = Point::from_xy(plot.left, plot.bottom - up * plot.height());
-        if lines.horizontal {
-            style.grid_line(canvas, &line(foot, Point::from_xy(plot.right, foot.y)));
-        }
-        if labelled {
+        for (foot, (_, label)) in y_feet.iter().zip(&y_marks) {
             let at = Point::from_xy(foot.x - style.text_px * 0.5, foot.y);
             canvas.write(&Text { anchor: (1.0, 0.5), ..style.text(label) }, at);
         }
     }
     axis_lines(canvas, style, plot, rng);
     plot
+}
+
+/// Where the marks of the horizontal axis stand on the plot's edge.
+fn feet_below(plot: Area, marks: &[Mark]) -> Vec<Point> {
+    let foot = |(fraction, _): &Mark| Point::from_xy(plot.left + fraction * plot.width(), plot.bottom);
+    marks.iter().map(foot).collect()
+}
+
+/// Where the marks of the vertical axis stand: values grow upward, names run downward.
+fn feet_beside(plot: Area, axis: &Axis, marks: &[Mark]) -> Vec<Point> {
+    let y = |fraction: f32| match axis {
+        Axis::Names(_) => plot.top + fraction * plot.height(),
+        Axis::Values(_) => plot.bottom - fraction * plot.height(),
+    };
+    marks.iter().map(|(fraction, _)| Point::from_xy(plot.left, y(*fraction))).collect()
 }
 
 /// Which grid lines are drawn: none along names, and not always both.
@@ -115,6 +121,15 @@ impl Lines {
         let both = rng.chance(0.5);
         let (x_values, y_values) = (matches!(x, Axis::Values(_)), matches!(y, Axis::Values(_)));
         Lines { vertical: x_values && (both || !y_values), horizontal: y_values }
+    }
+
+    fn paint(&self, canvas: &mut Canvas, style: &Style, plot: Area, x_feet: &[Point], y_feet: &[Point]) {
+        for foot in x_feet.iter().filter(|_| self.vertical) {
+            style.grid_line(canvas, &line(*foot, Point::from_xy(foot.x, plot.top)));
+        }
+        for foot in y_feet.iter().filter(|_| self.horizontal) {
+            style.grid_line(canvas, &line(*foot, Point::from_xy(plot.right, foot.y)));
+        }
     }
 }
 
@@ -160,6 +175,7 @@ mod tests {
     fn scales_are_round_and_cover_their_range() {
         for (low, high, ticks, want) in [
             (0.0, 97.0, 5, (0.0, 100.0, 20.0)),
+            (0.0, 100.001, 5, (0.0, 100.0, 20.0)),
             (3.0, 8.5, 6, (3.0, 9.0, 1.0)),
             (-0.4, 0.9, 4, (-0.5, 1.0, 0.5)),
         ] {

@@ -138,7 +138,7 @@ struct Swatch {
 }
 
 impl Swatch {
-    /// Draws the swatch and its name, left edge at `at`, and returns nothing; see [`Swatch::width`].
+    /// Draws the swatch and its name from `at`, the middle of the left edge.
     fn draw(self, canvas: &mut Canvas, style: &Style, index: usize, name: &str, at: Point) {
         let half = self.size_px / 2.0;
         let shape = if self.round {
@@ -151,6 +151,7 @@ impl Swatch {
         canvas.write(&Text { anchor: (0.0, 0.5), ..style.text(name) }, text_at);
     }
 
+    /// Length of both in pixels.
     fn width(self, style: &Style, name: &str) -> f32 {
         self.size_px * 1.5 + style.text_width(name)
     }

@@ -26,11 +26,11 @@ impl Noise {
         let cropped = rng.chance(0.1);
         Noise {
             crop: std::array::from_fn(|_| if cropped { rng.between(0.0, 0.09) } else { 0.0 }),
-            shrink: if rng.chance(0.2) { rng.between(0.4, 0.9) } else { 1.0 },
+            shrink: if rng.chance(0.15) { rng.between(0.4, 0.9) } else { 1.0 },
             grey: rng.chance(0.08),
             contrast: if rng.chance(0.08) { rng.between(0.55, 0.9) } else { 1.0 },
             brightness: if rng.chance(0.08) { rng.between(0.75, 1.0) } else { 1.0 },
-            grain: if rng.chance(0.25) { rng.between(2.0, 14.0) } else { 0.0 },
+            grain: if rng.chance(0.15) { rng.between(2.0, 10.0) } else { 0.0 },
         }
     }
 

@@ -31,7 +31,7 @@ pub fn draw(canvas: &mut Canvas, style: &Style, rng: &mut Rng) {
     if named {
         web.write_names(canvas, style, area, hub, &names);
     }
-    if rng.chance(0.07) {
+    if rng.chance(0.04) {
         web.paint_rose(canvas, style, hub, series, rng);
     } else {
         web.paint_series(canvas, style, hub, series, rng);

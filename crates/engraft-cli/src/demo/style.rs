@@ -85,8 +85,10 @@ impl Style {
         let shaded = with_alpha(mix(color, Color::BLACK, self.gloss), alpha);
         let plain = Fill::Plain(with_alpha(color, alpha));
         canvas.fill(shape, if self.gloss > 0.0 { Fill::Vertical(lit, shaded) } else { plain });
-        if let Some((color, width_px)) = self.outline {
-            canvas.stroke(shape, color, width_px);
+        if let (Some((color, width_px)), Some(path)) = (self.outline, shape) {
+            // A thin bar must not vanish under its own outline.
+            let thickness = path.bounds().width().min(path.bounds().height());
+            canvas.stroke(shape, color, width_px.min(0.15 * thickness));
         }
     }
 

@@ -54,7 +54,7 @@ enum Colors {
 impl Map {
     fn draw(rng: &mut Rng) -> Map {
         Map {
-            squarish: rng.chance(0.8),
+            squarish: rng.chance(0.9),
             gap_px: *rng.pick(&[0.0, 0.5, 1.0, 1.0, 2.0, 3.0]),
             group_gap_px: *rng.pick(&[0.0, 1.0, 2.0, 4.0]),
             headers: rng.chance(0.35),
