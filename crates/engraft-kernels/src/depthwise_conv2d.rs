@@ -129,7 +129,7 @@ mod tests {
         fn naive(&self, input: &[f32], pixel: usize, filters: &[f32], bias: &[f32]) -> Vec<f32> {
             let [height, width] = self.out();
             let mut output = vec![0.0; height * width * pixel];
-            for at in 0..output.len() {
+            for (at, output) in output.iter_mut().enumerate() {
                 let (y, x, c) = (at / pixel / width, at / pixel % width, at % pixel);
                 if c >= self.channels {
                     continue;
@@ -141,7 +141,7 @@ mod tests {
                     let value = input[(row * self.size[1] + column) * pixel + c];
                     sum += f64::from(value) * f64::from(filters[tap * self.channels + c]);
                 }
-                output[at] = (sum as f32).clamp(0.0, 6.0);
+                *output = (sum as f32).clamp(0.0, 6.0);
             }
             output
         }
