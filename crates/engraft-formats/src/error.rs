@@ -9,8 +9,8 @@ use engraft_graph::GraphError;
 #[non_exhaustive]
 pub enum FormatError {
     /// The operating system failed.
-    #[error("cannot read or write: {0}")]
-    Io(#[from] io::Error),
+    #[error("cannot read: {0}")]
+    Io(io::Error),
     /// The file is something else.
     #[error("not a {format} file: found {found}, expected {expected}")]
     Signature {
@@ -62,4 +62,10 @@ pub enum FormatError {
     /// The tensors do not form a consistent set.
     #[error(transparent)]
     Tensors(#[from] GraphError),
+}
+
+impl From<io::Error> for FormatError {
+    fn from(error: io::Error) -> FormatError {
+        FormatError::Io(error)
+    }
 }

@@ -1,0 +1,122 @@
+//! The list of all backbones. A new family is a file in `backbones/` and a line here.
+
+mod efficientnet_lite;
+
+use crate::{BackboneSpec, ZooError};
+
+/// Each file of `backbones/` with what it registers.
+static FAMILIES: [(&str, &[BackboneSpec]); 1] = [("efficientnet_lite", &efficientnet_lite::SPECS)];
+
+/// All backbones, family by family.
+pub fn backbones() -> impl Iterator<Item = &'static BackboneSpec> {
+    FAMILIES.iter().flat_map(|(_, specs)| specs.iter())
+}
+
+/// The backbone of that name.
+///
+/// # Errors
+/// [`ZooError::UnknownBackbone`], with the known names and the nearest one.
+pub fn backbone(name: &str) -> Result<&'static BackboneSpec, ZooError> {
+    backbones().find(|spec| spec.name == name).ok_or_else(|| ZooError::UnknownBackbone {
+        found: name.to_owned(),
+        known: backbones().map(|spec| spec.name).collect(),
+        nearest: nearest(name),
+    })
+}
+
+/// Below this share of equal letters a name is not worth suggesting.
+const SIMILAR: f64 = 0.5;
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(&name.to_lowercase(), known);
+    let rated = backbones().map(|spec| (similarity(spec.name), spec.name));
+    let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (best.0 >= SIMILAR).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use engraft_graph::{Op, Shape};
+    use engraft_testing::Golden;
+
+    use super::*;
+    use crate::Ending;
+
+    #[test]
+    fn every_file_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/backbones");
+        let files: BTreeSet<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(files, FAMILIES.iter().map(|(family, _)| family.to_string()).collect());
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = backbones().map(|spec| spec.name).collect();
+        assert_eq!(names.len(), backbones().count());
+    }
+
+    #[test]
+    fn every_backbone_has_its_declared_input_and_feature_len() {
+        for spec in backbones() {
+            let graph = spec.graph(Ending::Features);
+            let side = spec.preprocessing.input_side_px;
+            assert_eq!(graph.nodes()[0].shape, Shape::map(side, side, 3), "{}", spec.name);
+            assert_eq!(graph.output_shape(), Shape::vector(spec.feature_len), "{}", spec.name);
+            assert_eq!(spec.graph(Ending::Logits).output_shape(), Shape::vector(1000), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn every_backbone_has_as_many_values_as_the_reference() {
+        for spec in backbones() {
+            let counts =
+                [Ending::Features, Ending::Logits].map(|ending| spec.graph(ending).parameter_count());
+            assert_eq!(counts[..], Golden::open(&format!("zoo/{}", spec.name)).usize("value_counts"));
+        }
+    }
+
+    #[test]
+    fn every_weight_has_a_pytorch_module() {
+        for spec in backbones() {
+            let graph = spec.graph(Ending::Logits);
+            let weighted: BTreeSet<_> = graph
+                .weights()
+                .iter()
+                .map(|weight| weight.name.rsplit_once('/').unwrap().0.to_owned())
+                .collect();
+            let modules = (spec.pytorch_modules)();
+            assert_eq!(weighted, modules.iter().map(|(node, _)| node.clone()).collect(), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn scaling_is_part_of_the_graph() {
+        for spec in backbones() {
+            let graph = spec.graph(Ending::Features);
+            assert!(matches!(graph.nodes()[1].op, Op::Rescale { .. }), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        for (name, want) in [
+            (
+                "EfficientNet-Lite2",
+                "backbone `EfficientNet-Lite2` is unknown, expected one of efficientnet_lite0, \
+                 efficientnet_lite1, efficientnet_lite2; the nearest is efficientnet_lite2",
+            ),
+            (
+                "vgg",
+                "backbone `vgg` is unknown, expected one of efficientnet_lite0, efficientnet_lite1, \
+                 efficientnet_lite2",
+            ),
+        ] {
+            assert_eq!(backbone(name).unwrap_err().to_string(), want);
+        }
+    }
+}

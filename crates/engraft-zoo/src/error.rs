@@ -1,0 +1,106 @@
+//! Why a backbone cannot be opened.
+
+use std::{io, path::PathBuf};
+
+use engraft_formats::FormatError;
+
+/// A backbone that is not known, or weights that cannot be had or do not fit it.
+///
+/// `origin` names the weight file, or says that the weights are the embedded ones.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ZooError {
+    /// There is no backbone of that name.
+    #[error("backbone `{found}` is unknown, expected one of {}{}", known.join(", "), suggestion(nearest))]
+    UnknownBackbone {
+        /// The name asked for.
+        found: String,
+        /// All names.
+        known: Vec<&'static str>,
+        /// The known name that is most like it, if any is.
+        nearest: Option<&'static str>,
+    },
+    /// The backbone's weights are not part of the program.
+    #[error("the weights of `{backbone}` are not embedded, expected a weight file")]
+    NotEmbedded {
+        /// The backbone.
+        backbone: &'static str,
+    },
+    /// The backbone needs a weight file and no place for one was named.
+    #[error(
+        "the weights of `{backbone}` are not embedded: put {backbone}.safetensors into a folder and name that \
+         folder in ENGRAFT_WEIGHTS"
+    )]
+    NoWeightsFolder {
+        /// The backbone.
+        backbone: &'static str,
+    },
+    /// The backbone's weight file is not where it should be.
+    #[error("the weights of `{backbone}` are missing, expected the file {}", path.display())]
+    NoWeightsFile {
+        /// The backbone.
+        backbone: &'static str,
+        /// Where its file belongs.
+        path: PathBuf,
+    },
+    /// The weight file cannot be read.
+    #[error("cannot read the weight file {}: {problem}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        problem: io::Error,
+    },
+    /// The weight file is broken.
+    #[error("{origin}: {problem}")]
+    Format {
+        /// The weights.
+        origin: String,
+        /// What is wrong with them.
+        problem: FormatError,
+    },
+    /// A weight is absent under all names it could have.
+    #[error("{origin}: weight `{weight}`{} is missing, expected shape {expected:?}", alias(pytorch))]
+    MissingWeight {
+        /// The weights.
+        origin: String,
+        /// The weight's name.
+        weight: String,
+        /// Its name in files made with PyTorch.
+        pytorch: Option<String>,
+        /// The shape it should have in our layout.
+        expected: Vec<usize>,
+    },
+    /// A weight has the wrong shape.
+    #[error("{origin}: weight `{weight}`{} has shape {found:?}, expected {expected:?}", alias(pytorch))]
+    WeightShape {
+        /// The weights.
+        origin: String,
+        /// The weight's name.
+        weight: String,
+        /// Its name in the file, if that is PyTorch's.
+        pytorch: Option<String>,
+        /// The shape it has there.
+        found: Vec<usize>,
+        /// The shape it should have there.
+        expected: Vec<usize>,
+    },
+    /// A weight is not a number, or infinite.
+    #[error("{origin}: weight `{weight}` holds {found}, expected finite numbers")]
+    NotFinite {
+        /// The weights.
+        origin: String,
+        /// The weight's name.
+        weight: String,
+        /// The first such value.
+        found: f32,
+    },
+}
+
+fn suggestion(nearest: &Option<&str>) -> String {
+    nearest.map(|name| format!("; the nearest is {name}")).unwrap_or_default()
+}
+
+fn alias(pytorch: &Option<String>) -> String {
+    pytorch.as_ref().map(|name| format!(" (`{name}`)")).unwrap_or_default()
+}
