@@ -8,7 +8,7 @@ mod loss;
 mod space;
 
 pub(crate) use descent::{Descent, Optimum, Point};
-pub(crate) use loss::{Targets, cross_entropy, softmax};
+pub(crate) use loss::{Targets, softmax, softmax_with_loss};
 pub(crate) use space::{Space, cheaper_space};
 
 use crate::{Error, Features, LinearHead, features::Standardisation, matrix::Matrix};
@@ -90,7 +90,8 @@ mod tests {
         let features = Features::new(&values, golden.shape(&format!("{problem}/features"))[1]).unwrap();
         let labels = golden.usize(&format!("{problem}/labels"));
         let fit = fit(features, &labels, labels.iter().max().unwrap() + 1, l2).unwrap();
-        let probabilities = (0..features.len()).flat_map(|row| fit.head.probabilities(features.row(row))).collect();
+        let probabilities =
+            (0..features.len()).flat_map(|row| fit.head.probabilities(features.row(row))).collect();
         (fit, probabilities)
     }
 
@@ -103,13 +104,14 @@ mod tests {
             let per_strength = probabilities.len() / objectives.len();
             for (index, &l2) in golden.f64("strengths").iter().enumerate() {
                 let (fit, found) = fit_golden(&golden, problem, l2);
-                let want = objectives[index];
-                println!("{problem} {l2:e}: {} {want} rel {:e} excess {:e}", fit.objective, (fit.objective-want)/want, fit.excess/want);
+                // The weakest penalty leaves directions that single precision cannot tell apart.
+                let (objective_part, probability) = if l2 < 1e-5 { (2e-4, 2e-3) } else { (1e-6, 2e-4) };
+                let (want, name) = (objectives[index], format!("{problem} at {l2:e}"));
+                let difference = (fit.objective - want).abs();
+                assert!(difference <= objective_part * want, "{name}: {} against {want}", fit.objective);
                 let want = &probabilities[index * per_strength..][..per_strength];
-                let worst = found.iter().zip(want).map(|(a,b)| (a-b).abs()).fold(0.0, f32::max);
-                println!("   worst probability {worst:e}");
+                assert_close(&found, want, Tolerance::abs(probability));
             }
         }
-        panic!();
     }
 }
