@@ -44,10 +44,10 @@ pub fn strength(index: usize) -> f64 {
 
 /// Chooses among candidate features of the same images, and among L2 strengths.
 ///
-/// Every strength is scored by the cross-entropy of out-of-fold predictions, which is smooth where the accuracy of a
-/// few hundred images is a staircase; equal scores go to the stronger. Decades are tried from the strongest down until
-/// the score has worsened twice, then the quarters around the best. Candidates are compared by
-/// out-of-fold accuracy: the first one within a standard error of the best (paired by image) is chosen.
+/// Every strength is scored by the accuracy of its out-of-fold predictions; equal scores go to the stronger. Decades
+/// are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
+/// starting where the last one ended. Of the candidates, each at its best strength, the first one within a standard
+/// error of the most accurate is chosen, the error being that of the difference, paired by image.
 ///
 /// # Errors
 /// If labels, folds and candidates do not cover the same images, or fewer than two classes have images.
@@ -122,26 +122,11 @@ fn most_accurate(outcomes: &[Outcome], labels: &[usize]) -> usize {
     (1..outcomes.len()).fold(0, |best, index| if accuracy(index) > accuracy(best) { index } else { best })
 }
 
-fn tie(best: &Outcome, other: &Outcome, labels: &[usize], m: f64) -> bool {
-    let right = |predicted: Option<usize>, label: usize| f64::from(u8::from(predicted == Some(label)));
-    let pairs = best.predicted.iter().zip(&other.predicted).zip(labels);
-    let differences: Vec<f64> = pairs
-        .filter(|((predicted, _), _)| predicted.is_some())
-        .map(|((&best, &other), &label)| right(best, label) - right(other, label))
-        .collect();
-    let count = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / count;
-    mean <= m * (variance / count).sqrt()
-}
-
-/// Whether the loss, after falling well below that of the strongest penalty, has risen [`PATIENCE`] times.
-///
-/// Near the strongest penalties it may rise before it falls.
-fn past_the_best(tried: &[Outcome]) -> bool {
-    let lowest = (1..tried.len())
-        .fold(0, |best, index| if tried[index].loss < tried[best].loss { index } else { best });
-    tried[lowest].loss < WELL_BELOW * tried[0].loss && tried.len() - 1 - lowest >= PATIENCE
+/// Whether [`PATIENCE`] strengths in a row brought no better accuracy, once the loss is well below that of the
+/// strongest penalty: before that the accuracy may rest for decades.
+fn past_the_best(tried: &[Outcome], labels: &[usize]) -> bool {
+    let learned = tried.iter().any(|outcome| outcome.loss < WELL_BELOW * tried[0].loss);
+    learned && tried.len() > most_accurate(tried, labels) + PATIENCE
 }
 
 /// The first candidate whose accuracy is not more than one standard error below the best.
@@ -183,9 +168,9 @@ struct Fold {
 const SEARCH_TOLERANCE: f64 = 1e-3;
 /// Steps of the grid in the first pass: a decade.
 const COARSE: usize = 4;
-/// Worse strengths in a row that end the first pass.
+/// Strengths in a row without better accuracy that end the first pass.
 const PATIENCE: usize = 2;
-/// Part of the loss at the strongest penalty.
+/// Part of the loss at the strongest penalty that shows that something was learned.
 const WELL_BELOW: f64 = 0.9;
 /// Loss of an image of a class that the training side does not know, in nats: a probability of 1e-15.
 const UNKNOWN_CLASS_LOSS: f64 = 34.5;
@@ -200,7 +185,7 @@ impl<'a> Search<'a> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().filter(|index| index % COARSE == 0) {
             tried.push(self.outcome(index));
-            if past_the_best(&tried) {
+            if past_the_best(&tried, self.labels) {
                 break;
             }
         }
@@ -211,13 +196,6 @@ impl<'a> Search<'a> {
         }
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
         let best = most_accurate(&tried, self.labels);
-        let m: f64 = std::env::var("SEM").map_or(0.0, |v| v.parse().unwrap());
-        let best = if m < 0.0 {
-            (0..tried.len()).min_by(|&a, &b| tried[a].loss.total_cmp(&tried[b].loss)).unwrap()
-        } else {
-            let t = (0..=best).find(|&k| tie(&tried[best], &tried[k], self.labels, m)).unwrap();
-            t
-        };
         tried.swap_remove(best)
     }
 
@@ -271,5 +249,110 @@ impl Fold {
             (predicted, loss)
         })
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engraft_testing::noise;
+
+    use super::*;
+
+    const DIM: usize = 8;
+
+    /// Three classes `distance` apart, every row with noise of its own.
+    fn clouds(seed: u64, distance: f32, labels: &[usize]) -> Vec<f32> {
+        let mut values = noise(seed, labels.len() * DIM);
+        values.chunks_exact_mut(DIM).zip(labels).for_each(|(row, &label)| row[label] += distance);
+        values
+    }
+
+    fn thirds(images: usize) -> Vec<usize> {
+        (0..images).map(|image| image % 3).collect()
+    }
+
+    fn folds_of(labels: &[usize], classes: usize) -> Folds {
+        Folds::new(labels, &(0..labels.len()).collect::<Vec<_>>(), classes, 5, 1).unwrap()
+    }
+
+    #[test]
+    fn the_grid_is_the_designs() {
+        assert!((strength(0) - 1e-6).abs() < 1e-20 && (strength(STRENGTHS - 1) - 1e5).abs() < 1e-9);
+        assert!((strength(25) / strength(24) - 10f64.powf(0.25)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_clearly_better_candidate_wins_and_a_tie_goes_to_the_first() {
+        let labels = thirds(60);
+        let (poor, good, good_too) =
+            (clouds(1, 0.0, &labels), clouds(2, 3.0, &labels), clouds(3, 3.0, &labels));
+        let [poor, good, good_too] =
+            [&poor, &good, &good_too].map(|values| Features::new(values, DIM).unwrap());
+        for (candidates, want) in [(&[poor, good][..], 1), (&[good, poor], 0), (&[poor, good, good_too], 1)] {
+            assert_eq!(select(candidates, &labels, 3, &folds_of(&labels, 3)).unwrap().candidate, want);
+        }
+    }
+
+    #[test]
+    fn equal_scores_go_to_the_stronger_penalty() {
+        let labels = thirds(60);
+        let values = clouds(4, 100.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap()];
+        let selection = select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap();
+        // Every weaker penalty is right on all images too.
+        assert_eq!(selection.accuracies[0], 1.0);
+        assert!(selection.l2 > 100.0, "{}", selection.l2);
+    }
+
+    #[test]
+    fn noise_is_judged_as_chance() {
+        let labels = thirds(150);
+        let values = noise(5, labels.len() * DIM);
+        let features = [Features::new(&values, DIM).unwrap()];
+        let selection = select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap();
+        assert!((0.2..0.5).contains(&selection.accuracies[0]), "{}", selection.accuracies[0]);
+        assert!(selection.optimistic);
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let labels = thirds(90);
+        let values = clouds(6, 0.7, &labels);
+        let features = [Features::new(&values, DIM).unwrap()];
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let selection = pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap());
+            let head = pool.install(|| crate::fit(features[0], &labels, 3, selection.l2).unwrap().head);
+            (selection.l2, selection.out_of_fold, head)
+        };
+        assert_eq!(run(1), run(3));
+    }
+
+    #[test]
+    fn classes_of_one_image_are_trained_on_and_never_scored() {
+        let labels = [vec![3], thirds(30)].concat();
+        let values = clouds(7, 3.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap()];
+        let selection = select(&features, &labels, 5, &folds_of(&labels, 5)).unwrap();
+        assert_eq!(selection.out_of_fold[0], None);
+        assert!(selection.out_of_fold[1..].iter().all(Option::is_some));
+        let lonely =
+            select(&[Features::new(&values[..2 * DIM], DIM).unwrap()], &[0, 1], 2, &folds_of(&[0, 1], 2));
+        assert_eq!(lonely.unwrap().l2, UNCHOSEN_STRENGTH);
+    }
+
+    #[test]
+    fn lists_of_different_length_are_errors() {
+        let labels = thirds(6);
+        let values = clouds(8, 1.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap()];
+        assert!(matches!(
+            select(&features, &labels[1..], 3, &folds_of(&labels, 3)),
+            Err(Error::Count { .. })
+        ));
+        assert!(matches!(
+            select(&features, &labels, 3, &folds_of(&labels[1..], 3)),
+            Err(Error::Count { .. })
+        ));
     }
 }

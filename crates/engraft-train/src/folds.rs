@@ -215,8 +215,10 @@ mod tests {
                     "seed {seed}: {sizes:?}"
                 );
             }
-            let sizes: Vec<usize> = (0..5).map(|fold| folds.split(fold).1.len()).collect();
-            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 3, "seed {seed}: {sizes:?}");
+            let groups_in =
+                |fold| folds.split(fold).1.iter().map(|&image| groups[image]).collect::<HashSet<_>>().len();
+            let sizes: Vec<usize> = (0..5).map(groups_in).collect();
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "seed {seed}: {sizes:?}");
         }
     }
 

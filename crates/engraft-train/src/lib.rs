@@ -7,6 +7,8 @@ mod folds;
 mod groups;
 mod head;
 mod logistic;
+mod metrics;
+mod report;
 
 mod cholesky;
 mod matrix;
@@ -18,3 +20,5 @@ pub use folds::{FoldWarning, Folds};
 pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
 pub use logistic::{Fit, TOLERANCE, fit};
+pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
+pub use report::{classification_table, confused_pairs, confusion_table, report, summary};
