@@ -63,4 +63,7 @@ pub enum Error {
     /// A stored head holds values that no fit gives.
     #[error("head has no class, no feature, a value that is not finite or a scale that is not positive")]
     Head,
+    /// A score of no image.
+    #[error("no image to judge, expected at least one")]
+    NothingToJudge,
 }

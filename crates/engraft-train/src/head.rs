@@ -117,3 +117,36 @@ pub(crate) fn most_probable(values: &[f32]) -> usize {
 fn check_count(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
     if expected == found { Ok(()) } else { Err(Error::Count { what, expected, found }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use engraft_testing::noise;
+
+    use super::*;
+    use crate::{Features, fit};
+
+    #[test]
+    fn a_head_from_its_own_tensors_predicts_the_same_bits() {
+        let values = noise(1, 60);
+        let features = Features::new(&values, 6).unwrap();
+        let head = fit(features, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0], 4, 0.01).unwrap().head;
+        let tensors = [head.mean(), head.scale(), head.weight(), head.bias()].map(<[f32]>::to_vec);
+        let [mean, scale, weight, bias] = tensors;
+        let reloaded = LinearHead::new(mean, scale, weight, bias).unwrap();
+        for row in 0..features.len() {
+            assert_eq!(head.probabilities(features.row(row)), reloaded.probabilities(features.row(row)));
+            assert_eq!(head.predict(features.row(row)), [0, 1, 2][row % 3]);
+        }
+    }
+
+    #[test]
+    fn broken_tensors_are_refused() {
+        let ones = |count: usize| vec![1.0; count];
+        assert!(matches!(LinearHead::new(ones(2), ones(1), ones(4), ones(2)), Err(Error::Count { .. })));
+        assert!(matches!(LinearHead::new(ones(2), ones(2), ones(3), ones(2)), Err(Error::Count { .. })));
+        for (scale, weight) in [(0.0, 1.0), (1.0, f32::NAN), (f32::INFINITY, 1.0)] {
+            let head = LinearHead::new(ones(1), vec![scale], vec![weight], ones(1));
+            assert!(matches!(head, Err(Error::Head)), "scale {scale}, weight {weight}");
+        }
+    }
+}

@@ -1,13 +1,24 @@
 //! Feature store, classifier heads, cross-validation, metrics and reports.
 
-mod cholesky;
-mod error; // start here
-mod features;
+mod cross_validate;
+mod error;
+mod features; // start here
+mod folds;
+mod groups;
 mod head;
 mod logistic;
+mod metrics;
+mod report;
+
+mod cholesky;
 mod matrix;
 
+pub use cross_validate::{OPTIMISTIC, STRENGTHS, Selection, select, strength};
 pub use error::Error;
 pub use features::Features;
+pub use folds::{FoldWarning, Folds};
+pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
 pub use logistic::{Fit, TOLERANCE, fit};
+pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
+pub use report::{classification_table, confused_pairs, confusion_table, report, summary};

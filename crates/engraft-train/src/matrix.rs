@@ -3,6 +3,8 @@
 //! Everything else calls [`multiply`] and [`gram`], so that another kernel can take over here without being seen
 //! elsewhere. Each output element is summed in one order, whatever the number of threads.
 
+use std::{array, borrow::Cow};
+
 use rayon::prelude::*;
 
 /// A borrowed matrix of any layout; element `(r, c)` is `values[r * row_stride + c * column_stride]`.
@@ -51,12 +53,22 @@ pub(crate) fn multiply(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
     if product.is_empty() || a.columns == 0 {
         return product;
     }
-    let packed_b = pack::<TILE_COLUMNS>(b.transposed());
-    product.par_chunks_mut(BAND_ROWS * b.columns).enumerate().for_each(|(band, out)| {
-        let first_row = band * BAND_ROWS;
-        let band = a.block(first_row, 0, BAND_ROWS.min(a.rows - first_row), a.columns);
-        multiply_band(&pack::<TILE_ROWS>(band), &packed_b, a.columns, b.columns, out);
-    });
+    let packed = pack(b);
+    let band = |(index, out): (usize, &mut [f32])| {
+        let rows = out.len() / b.columns;
+        multiply_band(
+            &a.block(index * BAND_ROWS, 0, rows, a.columns).contiguous_rows(),
+            &packed,
+            b.columns,
+            out,
+        );
+    };
+    // Handing a small product to other threads costs more than computing it.
+    if a.rows * a.columns * b.columns < SMALL_PRODUCT {
+        product.chunks_mut(BAND_ROWS * b.columns).enumerate().for_each(band);
+    } else {
+        product.par_chunks_mut(BAND_ROWS * b.columns).enumerate().for_each(band);
+    }
     product
 }
 
@@ -91,48 +103,60 @@ const TILE_COLUMNS: usize = 8;
 const BAND_ROWS: usize = 64;
 /// Rows of a Gram matrix computed at once; the part right of the diagonal block is skipped.
 const GRAM_ROWS: usize = 256;
+/// Multiplications below which a product stays on one thread.
+const SMALL_PRODUCT: usize = 1 << 22;
 
-/// Rows of `source` in groups of `N`, each group column by column, the last one filled up with zeros.
-fn pack<const N: usize>(source: Matrix<'_>) -> Vec<[f32; N]> {
-    let mut packed = Vec::with_capacity(source.rows.div_ceil(N) * source.columns);
-    for first in (0..source.rows).step_by(N) {
-        let height = N.min(source.rows - first);
-        for column in 0..source.columns {
-            let mut group = [0.0; N];
-            for (row, value) in group[..height].iter_mut().enumerate() {
-                *value = source.at(first + row, column);
-            }
-            packed.push(group);
+/// Columns of `b` in groups of [`TILE_COLUMNS`], each group row by row, the last one filled up with zeros.
+fn pack(b: Matrix<'_>) -> Vec<[f32; TILE_COLUMNS]> {
+    let groups = b.columns.div_ceil(TILE_COLUMNS);
+    let mut packed = vec![[0.0; TILE_COLUMNS]; groups * b.rows];
+    for (group, rows) in packed.chunks_exact_mut(b.rows).enumerate() {
+        let first = group * TILE_COLUMNS;
+        for column in first..(first + TILE_COLUMNS).min(b.columns) {
+            let values = b.values[column * b.column_stride..].iter().step_by(b.row_stride);
+            rows.iter_mut().zip(values).for_each(|(row, value)| row[column - first] = *value);
         }
     }
     packed
 }
 
-fn multiply_band(
-    a: &[[f32; TILE_ROWS]],
-    b: &[[f32; TILE_COLUMNS]],
-    depth: usize,
-    columns: usize,
-    out: &mut [f32],
-) {
-    for (panel, b) in b.chunks_exact(depth).enumerate() {
-        let first_column = panel * TILE_COLUMNS;
-        let width = TILE_COLUMNS.min(columns - first_column);
-        for (a, out) in a.chunks_exact(depth).zip(out.chunks_mut(TILE_ROWS * columns)) {
-            let tile = multiply_tile(a, b);
-            for (out, sums) in out.chunks_mut(columns).zip(&tile) {
-                out[first_column..first_column + width].copy_from_slice(&sums[..width]);
+impl<'a> Matrix<'a> {
+    /// The rows, each a slice; copied where they do not lie so.
+    fn contiguous_rows(&self) -> Vec<Cow<'a, [f32]>> {
+        let row = |row: usize| {
+            let values = &self.values[row * self.row_stride..];
+            match self.column_stride {
+                1 => Cow::Borrowed(&values[..self.columns]),
+                stride => values.iter().step_by(stride).take(self.columns).copied().collect(),
+            }
+        };
+        (0..self.rows).map(row).collect()
+    }
+}
+
+/// Products of some rows with all of the packed matrix.
+fn multiply_band(rows: &[Cow<'_, [f32]>], packed: &[[f32; TILE_COLUMNS]], columns: usize, out: &mut [f32]) {
+    let depth = rows[0].len();
+    for (panel, b) in packed.chunks_exact(depth).enumerate() {
+        let first = panel * TILE_COLUMNS;
+        let width = TILE_COLUMNS.min(columns - first);
+        for (rows, out) in rows.chunks(TILE_ROWS).zip(out.chunks_mut(TILE_ROWS * columns)) {
+            // A short last tile repeats its last row and drops the copies.
+            let a: [&[f32]; TILE_ROWS] = array::from_fn(|row| &*rows[row.min(rows.len() - 1)]);
+            for (out, sums) in out.chunks_mut(columns).zip(&multiply_tile(a, b)) {
+                out[first..first + width].copy_from_slice(&sums[..width]);
             }
         }
     }
 }
 
-fn multiply_tile(a: &[[f32; TILE_ROWS]], b: &[[f32; TILE_COLUMNS]]) -> [[f32; TILE_COLUMNS]; TILE_ROWS] {
+fn multiply_tile(a: [&[f32]; TILE_ROWS], b: &[[f32; TILE_COLUMNS]]) -> [[f32; TILE_COLUMNS]; TILE_ROWS] {
     let mut sums = [[0.0; TILE_COLUMNS]; TILE_ROWS];
-    for (a, b) in a.iter().zip(b) {
-        for (sums, a) in sums.iter_mut().zip(a) {
+    let a = a.map(|row| &row[..b.len()]);
+    for (index, b) in b.iter().enumerate() {
+        for (sums, a) in sums.iter_mut().zip(&a) {
             for (sum, b) in sums.iter_mut().zip(b) {
-                *sum += a * b;
+                *sum += a[index] * b;
             }
         }
     }

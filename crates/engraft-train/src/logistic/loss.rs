@@ -45,8 +45,7 @@ impl Targets {
             scores.chunks_exact(self.classes).zip(&self.labels).zip(&self.weights)
         {
             row.iter_mut().zip(scores).zip(bias).for_each(|((row, score), bias)| *row = score + bias);
-            loss += f64::from(weight) * cross_entropy(&row, label);
-            softmax(&mut row);
+            loss += f64::from(weight) * softmax_with_loss(&mut row, label);
             let impurity: f32 = row.iter().map(|p| p * (1.0 - p)).sum();
             curvature.push(weight * impurity / (self.classes - 1) as f32);
             row[label] -= 1.0;
@@ -67,15 +66,20 @@ pub(crate) fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score /= sum);
 }
 
-/// The negative logarithm of the softmax of `scores` at `label`, in nats.
+/// Replaces scores by probabilities and returns the cross-entropy at `label`, in nats.
 ///
-/// Summed over the other classes, because `ln(1 + small)` keeps what `1 - p` would round away.
-pub(crate) fn cross_entropy(scores: &[f32], label: usize) -> f64 {
-    let own = f64::from(scores[label]);
-    let above = scores.iter().fold(0.0, |above: f64, &score| above.max(f64::from(score) - own));
-    let others = scores.iter().enumerate().filter(|&(class, _)| class != label);
-    let sum: f64 = others.map(|(_, &score)| (f64::from(score) - own - above).exp()).sum();
-    if above == 0.0 { sum.ln_1p() } else { above + (sum + (-above).exp()).ln() }
+/// Where `label` scores highest, the loss is `ln(1 + rest)` over the other classes, which keeps what `1 - p` would
+/// round away.
+pub(crate) fn softmax_with_loss(scores: &mut [f32], label: usize) -> f64 {
+    let largest = scores.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let below = f64::from(largest) - f64::from(scores[label]);
+    scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
+    let sum: f32 = scores.iter().sum();
+    let others: f64 =
+        scores.iter().enumerate().filter(|&(class, _)| class != label).map(|(_, &x)| f64::from(x)).sum();
+    let loss = if below == 0.0 { others.ln_1p() } else { below + (others + (-below).exp()).ln() };
+    scores.iter_mut().for_each(|score| *score /= sum);
+    loss
 }
 
 #[cfg(test)]
@@ -110,10 +114,11 @@ mod tests {
 
     #[test]
     fn huge_scores_neither_overflow_nor_vanish() {
-        assert_eq!(cross_entropy(&[1e30, 0.0], 0), 0.0);
-        assert_eq!(cross_entropy(&[1000.0, 0.0], 1), 1000.0);
-        assert!((cross_entropy(&[30.0, 0.0], 0) - (-30f64).exp()).abs() < 1e-18);
-        assert!((cross_entropy(&[1.0, 1.0, 1.0], 1) - 3f64.ln()).abs() < 1e-15);
+        let loss = |scores: &[f32], label| softmax_with_loss(&mut scores.to_vec(), label);
+        assert_eq!(loss(&[1e30, 0.0], 0), 0.0);
+        assert_eq!(loss(&[1000.0, 0.0], 1), 1000.0);
+        assert!((loss(&[30.0, 0.0], 0) - (-30f64).exp()).abs() < 1e-19);
+        assert!((loss(&[1.0, 1.0, 1.0], 1) - 3f64.ln()).abs() < 1e-15);
         let mut scores = [f32::MAX, -f32::MAX, 0.0];
         softmax(&mut scores);
         assert_eq!(scores, [1.0, 0.0, 0.0]);

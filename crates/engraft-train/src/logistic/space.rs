@@ -83,9 +83,10 @@ impl Space for RowSpace {
         let roots: Vec<f32> =
             curvature.iter().map(|&value| value.max(largest * CURVATURE_FLOOR).sqrt()).collect();
         // The inverse maps coordinates: (H K / n + l2)^-1 = T (T K T / n + l2)^-1 T^-1, with T² = H.
-        let scaled: Vec<f32> = (0..n * n)
-            .map(|index| roots[index / n] * self.kernel[index] * roots[index % n] / n as f32)
-            .collect();
+        let row = |(row, root): (&'_ [f32], f32)| -> Vec<f32> {
+            row.iter().zip(&roots).map(|(value, other)| value * root * other / n as f32).collect()
+        };
+        let scaled: Vec<f32> = self.kernel.chunks_exact(n).zip(roots.iter().copied()).flat_map(row).collect();
         Preconditioner { roots: Some(roots), factor: shifted_factor(&scaled, n, l2) }
     }
 
