@@ -90,22 +90,31 @@ impl SimdOp for DepthwiseInto<'_> {
         let DepthwiseInto { layer, output } = self;
         let weights = layer.weights;
         let block_len = (1 + weights.kernel[0] * weights.kernel[1]) * I::LANES;
-        for (block, packed) in weights.values.chunks_exact(block_len).enumerate() {
-            DepthwiseTiles {
-                input: &layer.input[block * I::LANES..],
-                input_strides: layer.input_strides,
-                weights: packed,
-                kernel: weights.kernel,
-                strides: layer.strides,
-                size: layer.size,
-                output: &mut output[block * I::LANES..],
-                output_strides: layer.output_strides,
-                clamp: layer.clamp,
+        let [height, width] = layer.size;
+        let band_rows = BAND_PIXELS.div_ceil(width.max(1));
+        for first_row in (0..height).step_by(band_rows) {
+            let input = &layer.input[first_row * layer.strides[0] * layer.input_strides[0]..];
+            let output = &mut output[first_row * layer.output_strides[0]..];
+            for (block, packed) in weights.values.chunks_exact(block_len).enumerate() {
+                DepthwiseTiles {
+                    input: &input[block * I::LANES..],
+                    input_strides: layer.input_strides,
+                    weights: packed,
+                    kernel: weights.kernel,
+                    strides: layer.strides,
+                    size: [band_rows.min(height - first_row), width],
+                    output: &mut output[block * I::LANES..],
+                    output_strides: layer.output_strides,
+                    clamp: layer.clamp,
+                }
+                .run(isa);
             }
-            .run(isa);
         }
     }
 }
+
+/// Output pixels that meet all channels before the next rows begin: what they read stays in the cache meanwhile.
+const BAND_PIXELS: usize = 112;
 
 #[cfg(test)]
 mod tests {

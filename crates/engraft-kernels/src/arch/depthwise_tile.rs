@@ -150,25 +150,89 @@ unsafe fn accumulate<I: Isa, const K: usize, const S: usize, const C: usize>(
     layer: &DepthwiseTiles,
     input: *const f32,
 ) -> [I::Vector; C] {
-    let [height, width] = if K == ANY { layer.kernel } else { [K; 2] };
-    let stride = if S == ANY { layer.strides[1] } else { S };
     let [row_stride, column_stride] = layer.input_strides;
-    let mut weights = layer.weights.as_ptr();
+    let width = if K == ANY { layer.kernel[1] } else { K };
     // SAFETY: the weights hold one vector of bias and one for each element of the kernel, and the windows of all `C`
     // pixels lie inside the input; `DepthwiseTiles::check` has seen both.
     unsafe {
-        let mut sums = [isa.load_ptr(weights); C];
-        for y in 0..height {
+        let mut sums = [isa.load_ptr(layer.weights.as_ptr()); C];
+        for y in 0..layer.kernel[0] {
+            let weights = layer.weights.as_ptr().add((1 + y * width) * I::LANES);
             let row = input.add(y * row_stride);
-            for x in 0..width {
-                weights = weights.add(I::LANES);
-                let weight = isa.load_ptr(weights);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    let pixel = isa.load_ptr(row.add((x + c * stride) * column_stride));
-                    *sum = isa.mul_add(pixel, weight, *sum);
-                }
+            if K == ANY {
+                let pixels = [layer.strides[1] * column_stride, column_stride];
+                any_kernel_row::<I, C>(isa, row, pixels, weights, width, &mut sums);
+            } else {
+                kernel_row::<I, K, S, C>(isa, row, column_stride, weights, &mut sums);
             }
         }
         sums
+    }
+}
+
+/// Adds one kernel row of known width; every pixel is loaded once.
+///
+/// # Safety
+/// The windows of `C` pixels and `K` vectors of weights must be readable.
+#[inline(always)]
+unsafe fn kernel_row<I: Isa, const K: usize, const S: usize, const C: usize>(
+    isa: I,
+    row: *const f32,
+    column_stride: usize,
+    weights: *const f32,
+    sums: &mut [I::Vector; C],
+) {
+    let mut taps = [isa.splat(0.0); K];
+    for (x, tap) in taps.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for `K` vectors.
+        *tap = unsafe { isa.load_ptr(weights.add(x * I::LANES)) };
+    }
+    unroll!(column in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18] {
+        if column < (C - 1) * S + K {
+            // SAFETY: the last column is the last of the last window.
+            let pixel = unsafe { isa.load_ptr(row.add(column * column_stride)) };
+            for (x, &tap) in taps.iter().enumerate() {
+                if column >= x && (column - x).is_multiple_of(S) && (column - x) / S < C {
+                    let sum = &mut sums[(column - x) / S];
+                    *sum = isa.mul_add(pixel, tap, *sum);
+                }
+            }
+        }
+    });
+}
+
+/// The body once for each number: the compiler leaves a loop of this size standing, and the sums in memory with it.
+macro_rules! unroll {
+    ($index:ident in [$($number:literal)*] $body:block) => {
+        $(
+            let $index: usize = $number;
+            $body
+        )*
+    };
+}
+use unroll;
+
+/// Adds one kernel row of any width; `strides` are the elements between windows and between pixels.
+///
+/// # Safety
+/// The windows of `C` pixels and `width` vectors of weights must be readable.
+#[inline(always)]
+unsafe fn any_kernel_row<I: Isa, const C: usize>(
+    isa: I,
+    row: *const f32,
+    strides: [usize; 2],
+    weights: *const f32,
+    width: usize,
+    sums: &mut [I::Vector; C],
+) {
+    for x in 0..width {
+        // SAFETY: the caller vouches for the weights and for all pixels of the windows.
+        unsafe {
+            let tap = isa.load_ptr(weights.add(x * I::LANES));
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let pixel = isa.load_ptr(row.add(c * strides[0] + x * strides[1]));
+                *sum = isa.mul_add(pixel, tap, *sum);
+            }
+        }
     }
 }

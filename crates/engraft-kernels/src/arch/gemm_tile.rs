@@ -1,13 +1,12 @@
 //! The inner loops of a matrix product: a tile of rows by vectors of columns, kept in registers over the whole sum.
 
+use std::mem::MaybeUninit;
+
 use super::{Isa, SimdOp};
 use crate::{Clamp, Residual, RowLayout, Segments};
 
-/// Most vectors that a panel is wide, over all instruction sets.
-pub(crate) const MAX_PANEL_VECTORS: usize = 3;
-
-/// Room for one row of a tile.
-const MAX_TILE_COLUMNS: usize = MAX_PANEL_VECTORS * 16;
+/// Room for the largest tile: its sums fill most of 32 vectors of 16.
+const MAX_TILE_ELEMENTS: usize = 32 * 16;
 
 /// Runs of rows times one panel of columns.
 pub(crate) struct PanelProduct<'a> {
@@ -186,6 +185,9 @@ unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) -> [I::Vect
 
 /// Adds the residual, limits and stores a tile whose first row is `[run, row]`.
 ///
+/// Every loop over the sums is short and without branches, so that the compiler unrolls it and keeps them in registers;
+/// a panel with fewer columns than its width takes a detour through `detour`.
+///
 /// # Safety
 /// `output` must be where that row starts, with `R` rows to go in its run.
 #[inline(always)]
@@ -196,67 +198,64 @@ unsafe fn finish<I: Isa, const R: usize, const V: usize>(
     [run, row]: [usize; 2],
     output: *mut f32,
 ) {
-    if let Some(residual) = &product.residual {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let from = &residual.values[residual.layout.offset(run, row + r)..];
-            // SAFETY: `check` has seen that `columns` elements of every row lie inside the residual.
-            let addends = unsafe { load_columns::<I, V>(isa, from.as_ptr(), product.columns) };
-            for (sum, addend) in sums.iter_mut().zip(addends) {
-                *sum = isa.add(*sum, addend);
+    let width = V * I::LANES;
+    let ragged = product.columns < width;
+    let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
+    let detour = detour.as_mut_ptr().cast::<f32>();
+    // SAFETY: `check` has seen that `columns` elements of every row lie inside output and residual; the detour has room
+    // for `R` rows of the panel's width, and is filled before it is read.
+    unsafe {
+        if let Some(residual) = &product.residual {
+            let mut from = residual.values.as_ptr().add(residual.layout.offset(run, row));
+            let mut stride = residual.layout.row_stride;
+            if ragged {
+                detour.write_bytes(0, R * width);
+                copy_rows(R, product.columns, from, stride, detour, width);
+                (from, stride) = (detour, width);
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
+                }
             }
         }
-    }
-    if let Some(clamp) = product.clamp {
-        for sum in sums.as_flattened_mut() {
-            *sum = clamp.apply(isa, *sum);
+        if let Some(clamp) = product.clamp {
+            for sums in &mut sums {
+                for sum in sums {
+                    *sum = clamp.apply(isa, *sum);
+                }
+            }
         }
-    }
-    for (r, sums) in sums.into_iter().enumerate() {
-        // SAFETY: `check` has seen that `columns` elements of every row lie inside the output.
-        unsafe {
-            store_columns::<I, V>(
-                isa,
-                sums,
-                output.add(r * product.output_layout.row_stride),
-                product.columns,
-            );
-        }
-    }
-}
-
-/// The first `columns` elements from `from` on; zero for the others.
-///
-/// # Safety
-/// `columns` elements from `from` on must be readable, and `columns` be at most `V * LANES`.
-#[inline(always)]
-unsafe fn load_columns<I: Isa, const V: usize>(isa: I, from: *const f32, columns: usize) -> [I::Vector; V] {
-    // SAFETY: the caller vouches for `columns` elements; the detour has room for a whole row.
-    unsafe {
-        if columns == V * I::LANES {
-            return load_row::<I, V>(isa, from);
-        }
-        let mut whole = [0.0; MAX_TILE_COLUMNS];
-        std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), columns);
-        load_row::<I, V>(isa, whole.as_ptr())
-    }
-}
-
-/// Stores the first `columns` elements of a row.
-///
-/// # Safety
-/// `columns` elements from `to` on must be writable, and `columns` be at most `V * LANES`.
-#[inline(always)]
-unsafe fn store_columns<I: Isa, const V: usize>(isa: I, row: [I::Vector; V], to: *mut f32, columns: usize) {
-    let mut whole = [0.0; MAX_TILE_COLUMNS];
-    let ragged = columns < V * I::LANES;
-    let target = if ragged { whole.as_mut_ptr() } else { to };
-    // SAFETY: the caller vouches for `columns` elements; the detour has room for a whole row.
-    unsafe {
-        for (v, x) in row.into_iter().enumerate() {
-            isa.store_ptr(x, target.add(v * I::LANES));
+        let stride = product.output_layout.row_stride;
+        let (to, to_stride) = if ragged { (detour, width) } else { (output, stride) };
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                isa.store_ptr(*sum, to.add(r * to_stride + v * I::LANES));
+            }
         }
         if ragged {
-            std::ptr::copy_nonoverlapping(whole.as_ptr(), to, columns);
+            copy_rows(R, product.columns, detour, width, output, stride);
+        }
+    }
+}
+
+/// Copies `rows` rows of `columns` elements.
+///
+/// # Safety
+/// They must be readable at `from` and writable at `to`, without overlap.
+unsafe fn copy_rows(
+    rows: usize,
+    columns: usize,
+    from: *const f32,
+    from_stride: usize,
+    to: *mut f32,
+    to_stride: usize,
+) {
+    for row in 0..rows {
+        // SAFETY: the caller vouches for the elements of every row.
+        unsafe {
+            let (from, to) = (from.add(row * from_stride), to.add(row * to_stride));
+            std::ptr::copy_nonoverlapping(from, to, columns);
         }
     }
 }
