@@ -1,1 +1,36 @@
 //! Numeric operations on plain slices, written once over a SIMD abstraction.
+//!
+//! Kernels start no threads, do no I/O and allocate only where they pack weights. Every output element is summed in one
+//! fixed order that depends on nothing but the instruction set, so a caller may split rows as it likes and gets the
+//! same bytes.
+//!
+//! Feature maps are `[height, width, channels]` with the channels innermost. Kernels that write whole vectors ask for
+//! pixels padded to a multiple of [`InstructionSet::lanes`] elements; the padding is computed like any channel.
+
+mod aligned_buffer;
+#[allow(unsafe_code)]
+mod arch; // start here: what an instruction set is
+mod clamp;
+mod error;
+
+mod convert_pixels;
+mod depthwise_conv2d;
+mod elementwise;
+mod gemm;
+mod global_average_pool2d;
+mod matmul;
+mod packed_matrix;
+mod softmax;
+
+pub use aligned_buffer::AlignedBuffer;
+pub use arch::InstructionSet;
+pub use clamp::Clamp;
+pub use convert_pixels::ConvertPixels;
+pub use depthwise_conv2d::{DepthwiseConv2d, PackedDepthwise};
+pub use elementwise::Elementwise;
+pub use error::KernelError;
+pub use gemm::{Gemm, Residual, RowLayout, Segments};
+pub use global_average_pool2d::GlobalAveragePool2d;
+pub use matmul::{matmul, matmul_transposed};
+pub use packed_matrix::{MatrixView, PackedMatrix};
+pub use softmax::softmax;

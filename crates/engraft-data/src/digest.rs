@@ -1,0 +1,75 @@
+//! SHA-256 digests: the identity of files and of decoded pixels.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest; shown and parsed as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest::of_parts(&[bytes])
+    }
+
+    /// The digest of all `parts` one after another, without joining them in memory.
+    pub fn of_parts(parts: &[&[u8]]) -> Digest {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Digest(hasher.finalize().into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A text that is not 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a digest, expected 64 hexadecimal digits")]
+pub struct DigestParseError(String);
+
+impl FromStr for Digest {
+    type Err = DigestParseError;
+
+    fn from_str(text: &str) -> Result<Digest, DigestParseError> {
+        let error = || DigestParseError(text.to_string());
+        let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+        let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(error)?;
+        Ok(Digest(std::array::from_fn(|i| (digits[2 * i] << 4 | digits[2 * i + 1]) as u8)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn digest_is_sha256_whether_joined_or_in_parts() {
+        assert_eq!(Digest::of(b"abc").to_string(), ABC);
+        assert_eq!(Digest::of_parts(&[b"a", b"", b"bc"]).to_string(), ABC);
+    }
+
+    #[test]
+    fn text_round_trips_and_other_text_is_refused() {
+        assert_eq!(ABC.parse::<Digest>(), Ok(Digest::of(b"abc")));
+        let wrong = [String::new(), ABC[1..].to_string(), format!("{ABC}0"), ABC.replace('b', "g")];
+        for text in wrong {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What can be wrong with a network to be run, or with the images given to it.
+
+use engraft_graph::GraphError;
+use engraft_kernels::KernelError;
+
+/// A network that cannot be compiled, or a run with the wrong sizes.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The weights do not fit the graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The instruction set asked for cannot be had.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The network does not read exactly one image.
+    #[error("the network has {found} input nodes, expected one")]
+    InputCount {
+        /// How many input nodes there are.
+        found: usize,
+    },
+    /// An operation that plans do not know.
+    #[error("node `{node}` has an operation that cannot be run, expected one of those this version knows")]
+    UnknownOperation {
+        /// The node.
+        node: String,
+    },
+    /// A normalisation that would divide by zero, or weights that are not finite.
+    #[error(
+        "node `{node}` scales by numbers that are not finite, expected finite weights and a positive variance"
+    )]
+    NotFinite {
+        /// The node.
+        node: String,
+    },
+    /// The activations would not fit into a reasonable amount of memory.
+    #[error("node `{node}` needs a buffer of {found} numbers, expected at most {most}")]
+    TooLarge {
+        /// The node.
+        node: String,
+        /// Numbers in the buffer, padding included.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// An image of the wrong size.
+    #[error("image {index} has {found} values, expected {expected}")]
+    ImageLen {
+        /// Its place among the images given.
+        index: usize,
+        /// How many values it has.
+        found: usize,
+        /// How many the network reads.
+        expected: usize,
+    },
+    /// No room, or too much, for the results.
+    #[error("the output has room for {found} values, expected {expected}")]
+    OutputLen {
+        /// How many values the slice holds.
+        found: usize,
+        /// How many the run produces.
+        expected: usize,
+    },
+    /// A worker that belongs to another plan.
+    #[error("the worker belongs to another plan, expected one made by this plan")]
+    ForeignWorker,
+}

@@ -1,0 +1,77 @@
+//! Scale and offset of each channel, and how normalisations compose to them.
+
+use engraft_graph::{BatchNorm, NamedTensors, Tensor};
+
+use crate::EngineError;
+
+/// `x * scale + offset`, channel by channel.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Affine {
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+}
+
+impl Affine {
+    /// Leaves everything as it is.
+    pub(super) fn identity(channels: usize) -> Affine {
+        Affine { scale: vec![1.0; channels], offset: vec![0.0; channels] }
+    }
+
+    pub(super) fn new(scale: &[f32], offset: &[f32]) -> Affine {
+        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+        Affine { scale: wide(scale), offset: wide(offset) }
+    }
+
+    /// Adds a bias.
+    pub(super) fn with_bias(mut self, bias: Option<&Tensor>) -> Affine {
+        let bias = bias.map(Tensor::to_f32);
+        for (offset, &bias) in self.offset.iter_mut().zip(bias.as_deref().unwrap_or_default()) {
+            *offset += f64::from(bias);
+        }
+        self
+    }
+
+    /// A batch normalisation with its stored moments.
+    ///
+    /// Source: Keras `BatchNormalization`, inference mode.
+    pub(super) fn batch_norm(
+        norm: &BatchNorm,
+        node: &str,
+        channels: usize,
+        weights: &NamedTensors,
+    ) -> Affine {
+        let values = |role: &str, default: f64| {
+            let tensor = weights.get(&format!("{node}/{role}"));
+            tensor.map_or_else(
+                || vec![default; channels],
+                |tensor| tensor.to_f32().iter().map(|&x| f64::from(x)).collect(),
+            )
+        };
+        let gamma = if norm.scale { values("gamma", 1.0) } else { vec![1.0; channels] };
+        let beta = if norm.center { values("beta", 0.0) } else { vec![0.0; channels] };
+        let (mean, variance) = (values("moving_mean", 0.0), values("moving_variance", 1.0));
+        let scale: Vec<f64> =
+            gamma.iter().zip(&variance).map(|(g, v)| g / (v + f64::from(norm.epsilon)).sqrt()).collect();
+        let offset = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        Affine { scale, offset }
+    }
+
+    /// First this one, then `next`.
+    pub(super) fn then(self, next: &Affine) -> Affine {
+        let scale = self.scale.iter().zip(&next.scale).map(|(a, b)| a * b).collect();
+        let scaled = self.offset.iter().zip(&next.scale).map(|(a, b)| a * b);
+        let offset = scaled.zip(&next.offset).map(|(a, b)| a + b).collect();
+        Affine { scale, offset }
+    }
+
+    /// The factors, then the summands, rounded to single precision; `node` is named if they are not finite.
+    pub(super) fn rounded(&self, node: &str) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
+        let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let (scale, offset) = (narrow(&self.scale), narrow(&self.offset));
+        if scale.iter().chain(&offset).all(|x| x.is_finite()) {
+            Ok((scale, offset))
+        } else {
+            Err(EngineError::NotFinite { node: node.to_owned() })
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How one image's activation lies in its buffer.
+
+use engraft_graph::Shape;
+use engraft_kernels::RowLayout;
+
+/// Zeros around a map, in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Border {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+impl Border {
+    /// A border wide enough for both.
+    pub(super) fn union(self, other: Border) -> Border {
+        Border {
+            top: self.top.max(other.top),
+            bottom: self.bottom.max(other.bottom),
+            left: self.left.max(other.left),
+            right: self.right.max(other.right),
+        }
+    }
+
+    /// One border around the other.
+    pub(super) fn around(self, inner: Border) -> Border {
+        Border {
+            top: self.top + inner.top,
+            bottom: self.bottom + inner.bottom,
+            left: self.left + inner.left,
+            right: self.right + inner.right,
+        }
+    }
+}
+
+/// A map of pixels with a zero border, row by row; a vector is a map of one pixel. Whoever fills the map writes the
+/// border too, so that a convolution that reads beyond the edge needs no code for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    /// Elements of a pixel: the channels, and zeros up to whole vectors.
+    pub pixel_len: usize,
+    pub border: Border,
+}
+
+impl Layout {
+    pub(super) fn new(shape: Shape, pixel_len: usize) -> Layout {
+        let (height, width, channels) = match shape {
+            Shape::Map { height, width, channels } => (height, width, channels),
+            Shape::Vector { features } => (1, 1, features),
+        };
+        Layout { height, width, channels, pixel_len, border: Border::default() }
+    }
+
+    /// Elements of a row, border included.
+    pub(super) fn row_len(&self) -> usize {
+        (self.border.left + self.width + self.border.right) * self.pixel_len
+    }
+
+    /// Elements of the whole buffer; saturates.
+    pub(super) fn len(&self) -> usize {
+        let rows = self.border.top + self.height + self.border.bottom;
+        let columns = self.border.left + self.width + self.border.right;
+        rows.saturating_mul(columns).saturating_mul(self.pixel_len)
+    }
+
+    /// Where row `row` of the map starts, with its left border.
+    pub(super) fn row_start(&self, row: usize) -> usize {
+        (self.border.top + row) * self.row_len()
+    }
+
+    /// Where the first pixel of a window starts that begins `padding` pixels above and to the left of row `row`.
+    pub(super) fn window_start(&self, row: usize, padding: Border) -> usize {
+        let row = self.border.top + row - padding.top;
+        row * self.row_len() + (self.border.left - padding.left) * self.pixel_len
+    }
+
+    /// Elements between rows and between pixels.
+    pub(super) fn strides(&self) -> [usize; 2] {
+        [self.row_len(), self.pixel_len]
+    }
+
+    /// The pixels as runs, one for each row of the map.
+    pub(super) fn rows(&self) -> RowLayout {
+        RowLayout { run_stride: self.row_len(), row_stride: self.pixel_len }
+    }
+
+    /// Whether the pixels of all rows follow each other.
+    pub(super) fn is_flat(&self) -> bool {
+        self.border.left == 0 && self.border.right == 0
+    }
+
+    /// Writes the zeros to the left and right of some whole rows.
+    pub(super) fn zero_sides(&self, rows: &mut [f32]) {
+        if self.is_flat() {
+            return;
+        }
+        let (left, right) = (self.border.left * self.pixel_len, self.border.right * self.pixel_len);
+        for row in rows.chunks_exact_mut(self.row_len()) {
+            row[..left].fill(0.0);
+            let end = row.len();
+            row[end - right..].fill(0.0);
+        }
+    }
+
+    /// Writes the zeros above and below the map.
+    pub(super) fn zero_ends(&self, buffer: &mut [f32]) {
+        buffer[..self.row_start(0)].fill(0.0);
+        buffer[self.row_start(self.height)..self.len()].fill(0.0);
+    }
+}

@@ -1,0 +1,321 @@
+//! Turns a graph into steps: node by node, each with what follows it and can be computed along with it.
+
+use std::collections::HashMap;
+
+use engraft_graph::{
+    Activation, Conv2d, DepthwiseConv2d, Graph, NamedTensors, Node, NodeId, Op, Padding, Shape, Tensor,
+    ZeroPadding2d, same_padding,
+};
+use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix};
+
+use super::affine::Affine;
+use super::fuse::{Abilities, Consumers, Fused, affine_of, clamp_of};
+use super::kernel::Kernel;
+use super::layout::{Border, Layout};
+use super::memory;
+use super::network::{Network, Step, ValueId, View};
+use crate::EngineError;
+
+/// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
+const MOST_ELEMENTS: usize = 1 << 28;
+
+/// Compiles `graph`; also returns the shape of its input.
+pub(super) fn lower(
+    graph: &Graph,
+    weights: &NamedTensors,
+    isa: InstructionSet,
+) -> Result<(Network, Shape), EngineError> {
+    graph.check_weights(weights)?;
+    let input_shape = only_input(graph)?;
+    let mut lowering = Lowering {
+        graph,
+        weights,
+        isa,
+        consumers: Consumers::new(graph),
+        views: vec![None; graph.nodes().len()],
+        taken_in: vec![false; graph.nodes().len()],
+        waiting: HashMap::new(),
+        values: Vec::new(),
+        owners: Vec::new(),
+        steps: Vec::new(),
+    };
+    for index in 0..graph.nodes().len() {
+        lowering.node(index)?;
+    }
+    Ok((lowering.finish()?, input_shape))
+}
+
+fn only_input(graph: &Graph) -> Result<Shape, EngineError> {
+    let inputs = graph.nodes().iter().filter(|node| matches!(node.op, Op::Input { .. }));
+    let shapes: Vec<Shape> = inputs.map(|node| node.shape).collect();
+    match shapes[..] {
+        [shape] => Ok(shape),
+        _ => Err(EngineError::InputCount { found: shapes.len() }),
+    }
+}
+
+/// A graph on its way to becoming a [`Network`].
+struct Lowering<'a> {
+    graph: &'a Graph,
+    weights: &'a NamedTensors,
+    isa: InstructionSet,
+    consumers: Consumers,
+    /// What each node has become, once it is lowered.
+    views: Vec<Option<View>>,
+    /// Nodes that are computed along with an earlier one.
+    taken_in: Vec<bool>,
+    /// Steps that begin at an earlier node and are computed when the last node they took in is reached.
+    waiting: HashMap<usize, (usize, Fused)>,
+    values: Vec<Layout>,
+    /// The node that each value belongs to.
+    owners: Vec<usize>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Lowering<'a> {
+    fn node(&mut self, index: usize) -> Result<(), EngineError> {
+        if let Some((start, fused)) = self.waiting.remove(&index) {
+            return self.emit(start, fused);
+        }
+        let node = &self.graph.nodes()[index];
+        if self.taken_in[index] || !self.is_needed(index) {
+            return Ok(());
+        }
+        match &node.op {
+            Op::Dropout { .. } => self.views[index] = Some(self.view(node.inputs[0])),
+            Op::ZeroPadding2d(padding) if self.only_feeds(index, is_window) => {
+                let view = self.view(node.inputs[0]);
+                let padding = border(padding).around(view.padding);
+                self.views[index] = Some(View { padding, ..view });
+            }
+            _ => {
+                let fused = self.fuse(index)?;
+                let mut last = index;
+                while last != fused.end {
+                    last = self.consumers.of(last)[0];
+                    self.taken_in[last] = true;
+                }
+                if last == index {
+                    return self.emit(index, fused);
+                }
+                self.waiting.insert(last, (index, fused));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_needed(&self, index: usize) -> bool {
+        index == self.graph.output().index() || !self.consumers.of(index).is_empty()
+    }
+
+    /// Whether all readers of a node, of which there is at least one, are of a kind.
+    fn only_feeds(&self, index: usize, kind: fn(&Op) -> bool) -> bool {
+        let readers = self.consumers.of(index);
+        !readers.is_empty() && readers.iter().all(|&reader| kind(&self.graph.nodes()[reader].op))
+    }
+
+    /// Whether a map is read by convolutions over all channels only, padded or not: they need no padded pixels.
+    fn only_feeds_convolutions(&self, index: usize) -> bool {
+        let is_convolution = |op: &Op| matches!(op, Op::Conv2d(_));
+        let readers = self.consumers.of(index);
+        !readers.is_empty()
+            && readers.iter().all(|&reader| match self.graph.nodes()[reader].op {
+                Op::ZeroPadding2d(_) => self.only_feeds(reader, is_convolution),
+                ref op => is_convolution(op),
+            })
+    }
+
+    /// The node's own arithmetic, and what follows it.
+    fn fuse(&self, index: usize) -> Result<Fused, EngineError> {
+        let node = &self.graph.nodes()[index];
+        let channels = node.shape.channels();
+        let plain = Fused::alone(index, Affine::identity(channels));
+        let (own, abilities) = match &node.op {
+            Op::Input { .. } => (plain, Abilities { affine: true, ..Abilities::NONE }),
+            Op::Conv2d(_) | Op::Dense(_) | Op::DepthwiseConv2d(_) => {
+                let affine = plain.affine.with_bias(self.bias(node));
+                let addend = !matches!(node.op, Op::DepthwiseConv2d(_));
+                (Fused { affine, ..plain }, Abilities { addend, ..Abilities::ALL })
+            }
+            Op::BatchNorm(_) | Op::Rescale { .. } => {
+                let affine = affine_of(&node.op, &node.name, channels, self.weights);
+                let affine = affine.unwrap_or_else(|| unreachable!("both have a scale and an offset"));
+                (Fused { affine, scaled: true, ..plain }, Abilities::ALL)
+            }
+            Op::Add => {
+                let fused = Fused { addend: Some(node.inputs[1]), ..plain };
+                (fused, Abilities { clamp: true, ..Abilities::NONE })
+            }
+            Op::Activation(function @ (Activation::Relu | Activation::Relu6)) => {
+                (Fused { clamp: clamp_of(*function), ..plain }, Abilities::NONE)
+            }
+            Op::Activation(Activation::Softmax) | Op::GlobalAveragePool2d | Op::ZeroPadding2d(_) => {
+                (plain, Abilities::NONE)
+            }
+            _ => return Err(EngineError::UnknownOperation { node: node.name.clone() }),
+        };
+        Ok(own.extend(self.graph, &self.consumers, self.weights, abilities))
+    }
+
+    /// Adds the step that begins at node `start`.
+    fn emit(&mut self, start: usize, fused: Fused) -> Result<(), EngineError> {
+        let node = &self.graph.nodes()[start];
+        let mut inputs: Vec<View> = node.inputs.iter().take(1).map(|&input| self.view(input)).collect();
+        if let Some(window) = window_of(&node.op) {
+            let padding = window.padding(self.graph.node(node.inputs[0]).shape).around(inputs[0].padding);
+            let layout = &mut self.values[inputs[0].value.0];
+            layout.border = layout.border.union(padding);
+            inputs[0].padding = padding;
+        }
+        inputs.extend(fused.addend.map(|addend| self.view(addend)));
+        let kernel = self.kernel(node, &inputs, &fused)?;
+        let is_image = matches!(node.op, Op::Input { .. });
+        let channels = node.shape.channels();
+        let pixel_len = if is_image && self.only_feeds_convolutions(fused.end) {
+            channels
+        } else {
+            self.isa.padded(channels)
+        };
+        let output = ValueId(self.values.len());
+        self.values.push(Layout::new(node.shape, pixel_len));
+        self.owners.push(fused.end);
+        self.views[fused.end] = Some(View { value: output, padding: Border::default() });
+        let work = node.shape.len() * sum_len(&node.op, self.graph, &node.inputs);
+        self.steps.push(Step { kernel, inputs, output, work });
+        Ok(())
+    }
+
+    fn kernel(&self, node: &Node, inputs: &[View], fused: &Fused) -> Result<Kernel, EngineError> {
+        let (scale, offset) = fused.affine.rounded(&node.name)?;
+        let clamp = fused.clamp;
+        Ok(match &node.op {
+            Op::Input { .. } => Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset)),
+            Op::Conv2d(Conv2d { kernel, strides, .. }) => {
+                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
+                Kernel::Convolution { weights, kernel: *kernel, strides: *strides, clamp }
+            }
+            Op::Dense(_) => {
+                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
+                Kernel::Convolution { weights, kernel: [1, 1], strides: [1, 1], clamp }
+            }
+            Op::DepthwiseConv2d(conv) => {
+                let filters = self.weight(node, "kernel").to_f32();
+                let bias = Some(&offset[..]);
+                let weights =
+                    PackedDepthwise::pack(self.isa, conv.kernel, scale.len(), &filters, Some(&scale), bias);
+                Kernel::Depthwise { weights, strides: conv.strides, clamp }
+            }
+            Op::GlobalAveragePool2d => Kernel::GlobalAveragePool2d,
+            Op::Activation(Activation::Softmax) => Kernel::Softmax,
+            Op::ZeroPadding2d(padding) => Kernel::ZeroPadding2d(border(padding)),
+            _ => {
+                let pad = |mut values: Vec<f32>| {
+                    values.resize(self.isa.padded(values.len()), 0.0);
+                    values
+                };
+                Kernel::Elementwise { affine: fused.scaled.then(|| (pad(scale), pad(offset))), clamp }
+            }
+        })
+    }
+
+    fn pack_convolution(&self, node: &Node, input: View, scale: &[f32], bias: &[f32]) -> PackedMatrix {
+        let tensor = self.weight(node, "kernel");
+        let (filters, values) = (scale.len(), tensor.to_f32());
+        let Layout { channels, pixel_len, .. } = self.values[input.value.0];
+        let rows = values.len() / filters;
+        if rows == channels || pixel_len == channels {
+            let matrix = MatrixView::row_major(&values, rows, filters);
+            return PackedMatrix::pack(self.isa, matrix, Some(scale), Some(bias));
+        }
+        // A window is read with the zeros that fill up its pixels: they meet weights of zero.
+        let mut padded = vec![0.0; rows / channels * pixel_len * filters];
+        let taps = padded.chunks_exact_mut(pixel_len * filters).zip(values.chunks_exact(channels * filters));
+        taps.for_each(|(to, from)| to[..from.len()].copy_from_slice(from));
+        let matrix = MatrixView::row_major(&padded, rows / channels * pixel_len, filters);
+        PackedMatrix::pack(self.isa, matrix, Some(scale), Some(bias))
+    }
+
+    fn bias(&self, node: &Node) -> Option<&'a Tensor> {
+        let wanted = match &node.op {
+            Op::Conv2d(conv) => conv.bias,
+            Op::DepthwiseConv2d(conv) => conv.bias,
+            Op::Dense(dense) => dense.bias,
+            _ => false,
+        };
+        wanted.then(|| self.weight(node, "bias"))
+    }
+
+    /// A weight whose presence and shape `Graph::check_weights` has seen.
+    fn weight(&self, node: &Node, role: &str) -> &'a Tensor {
+        let name = format!("{}/{role}", node.name);
+        self.weights.get(&name).unwrap_or_else(|| unreachable!("weight `{name}` was checked"))
+    }
+
+    /// What an earlier node has become.
+    fn view(&self, id: NodeId) -> View {
+        self.views[id.index()].unwrap_or_else(|| unreachable!("a node is lowered before its readers"))
+    }
+
+    fn finish(self) -> Result<Network, EngineError> {
+        for (layout, &owner) in self.values.iter().zip(&self.owners) {
+            if layout.len() > MOST_ELEMENTS {
+                let node = self.graph.nodes()[owner].name.clone();
+                return Err(EngineError::TooLarge { node, found: layout.len(), most: MOST_ELEMENTS });
+            }
+        }
+        let output = self.view(self.graph.output()).value;
+        let (slots, slot_lens) = memory::plan(&self.values, &self.steps, output);
+        let Lowering { isa, values, steps, .. } = self;
+        Ok(Network { isa, values, steps, output, slots, slot_lens })
+    }
+}
+
+/// The sliding window of an operation that has one.
+struct Window {
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    padding: Padding,
+}
+
+fn window_of(op: &Op) -> Option<Window> {
+    match *op {
+        Op::Conv2d(Conv2d { kernel, strides, padding, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, .. }) => {
+            Some(Window { kernel, strides, padding })
+        }
+        _ => None,
+    }
+}
+
+fn is_window(op: &Op) -> bool {
+    window_of(op).is_some()
+}
+
+impl Window {
+    /// The zeros it adds around an input.
+    fn padding(&self, input: Shape) -> Border {
+        let Shape::Map { height, width, .. } = input else { return Border::default() };
+        if self.padding == Padding::Valid {
+            return Border::default();
+        }
+        let (top, bottom) = same_padding(height, self.kernel[0], self.strides[0]);
+        let (left, right) = same_padding(width, self.kernel[1], self.strides[1]);
+        Border { top, bottom, left, right }
+    }
+}
+
+fn border(padding: &ZeroPadding2d) -> Border {
+    let ZeroPadding2d { top, bottom, left, right } = *padding;
+    Border { top, bottom, left, right }
+}
+
+/// Multiply-adds for each output element.
+fn sum_len(op: &Op, graph: &Graph, inputs: &[NodeId]) -> usize {
+    let in_channels = inputs.first().map_or(1, |&input| graph.node(input).shape.channels());
+    match op {
+        Op::Conv2d(conv) => conv.kernel[0] * conv.kernel[1] * in_channels,
+        Op::DepthwiseConv2d(conv) => conv.kernel[0] * conv.kernel[1],
+        Op::Dense(_) => in_channels,
+        _ => 1,
+    }
+}

@@ -1,0 +1,45 @@
+//! What a graph is compiled to: steps in the order they run, and the buffers they read and write.
+
+use engraft_kernels::InstructionSet;
+
+use super::kernel::Kernel;
+use super::layout::{Border, Layout};
+
+/// The place of a value in [`Network::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ValueId(pub usize);
+
+/// A value as a step reads it: with zeros around it that the value's own border provides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub value: ValueId,
+    pub padding: Border,
+}
+
+/// One kernel with its operands.
+pub(super) struct Step {
+    pub kernel: Kernel,
+    /// The values read; a sum's second operand comes second.
+    pub inputs: Vec<View>,
+    pub output: ValueId,
+    /// Multiply-adds or comparable work, to judge whether threads pay.
+    pub work: usize,
+}
+
+/// A compiled graph.
+pub(super) struct Network {
+    pub isa: InstructionSet,
+    pub values: Vec<Layout>,
+    pub steps: Vec<Step>,
+    pub output: ValueId,
+    /// The buffer of each value.
+    pub slots: Vec<usize>,
+    /// Elements of each buffer.
+    pub slot_lens: Vec<usize>,
+}
+
+impl Network {
+    pub(super) fn weights_bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.kernel.weights_bytes()).sum()
+    }
+}

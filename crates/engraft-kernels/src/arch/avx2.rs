@@ -1,0 +1,89 @@
+//! AVX2 and FMA, 256-bit vectors.
+
+use std::arch::x86_64::{
+    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_set1_ps, _mm256_storeu_ps,
+};
+
+use super::{Isa, SimdOp};
+
+/// Proof that the processor has AVX2 and FMA. Only [`Avx2::detect`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// The proof, if the processor can give it.
+    pub(super) fn detect() -> Option<Avx2> {
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        found.then_some(Avx2(()))
+    }
+}
+
+impl Isa for Avx2 {
+    type Vector = __m256;
+    const LANES: usize = 8;
+    const TILE_ROWS: &'static [usize] = &[12, 6];
+    const TILE_COLUMNS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::Vector {
+        // SAFETY: `self` proves the instructions; the caller vouches for the elements.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, x: Self::Vector, to: *mut f32) {
+        // SAFETY: `self` proves the instructions; the caller vouches for the elements.
+        unsafe { _mm256_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        // SAFETY: `self` proves every feature that the function is compiled with.
+        unsafe { with_features(self, op) }
+    }
+}
+
+/// # Safety
+/// The processor must have the features named.
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn with_features<O: SimdOp>(isa: Avx2, op: O) -> O::Output {
+    op.eval(isa)
+}

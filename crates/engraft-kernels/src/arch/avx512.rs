@@ -1,0 +1,96 @@
+//! AVX-512 (F, VL, BW, DQ), 512-bit vectors.
+
+use std::arch::x86_64::{
+    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_set1_ps, _mm512_storeu_ps,
+};
+
+use super::{Isa, SimdOp};
+
+/// Proof that the processor has AVX-512 (F, VL, BW, DQ). Only [`Avx512::detect`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    /// The proof, if the processor can give it.
+    pub(super) fn detect() -> Option<Avx512> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        found.then_some(Avx512(()))
+    }
+}
+
+impl Isa for Avx512 {
+    type Vector = __m512;
+    const LANES: usize = 16;
+    const TILE_ROWS: &'static [usize] = &[12, 12, 8];
+    const TILE_COLUMNS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::Vector {
+        // SAFETY: `self` proves the instructions; the caller vouches for the elements.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, x: Self::Vector, to: *mut f32) {
+        // SAFETY: `self` proves the instructions; the caller vouches for the elements.
+        unsafe { _mm512_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        // SAFETY: `self` proves every feature that the function is compiled with.
+        unsafe { with_features(self, op) }
+    }
+}
+
+/// Without `avx512vl`, `avx2` and `fma` the compiler leaves half of the registers unused.
+///
+/// # Safety
+/// The processor must have the features named.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+#[inline(never)]
+unsafe fn with_features<O: SimdOp>(isa: Avx512, op: O) -> O::Output {
+    op.eval(isa)
+}

@@ -1,0 +1,262 @@
+//! The inner loops of a matrix product: a tile of rows by vectors of columns, kept in registers over the whole sum.
+
+use super::{Isa, SimdOp};
+use crate::{Clamp, Residual, RowLayout, Segments};
+
+/// Most vectors that a panel is wide, over all instruction sets.
+pub(crate) const MAX_PANEL_VECTORS: usize = 3;
+
+/// Room for one row of a tile.
+const MAX_TILE_COLUMNS: usize = MAX_PANEL_VECTORS * 16;
+
+/// Runs of rows times one panel of columns.
+pub(crate) struct PanelProduct<'a> {
+    /// Starts at the first row of the first run.
+    pub input: &'a [f32],
+    pub input_layout: RowLayout,
+    pub segments: Segments,
+    /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
+    pub panel: &'a [f32],
+    /// Width of the panel.
+    pub vectors: usize,
+    /// Columns to store, at most the width of the panel.
+    pub columns: usize,
+    pub run_count: usize,
+    pub run_len: usize,
+    /// Starts at the first column of the panel, in the first row of the first run.
+    pub output: &'a mut [f32],
+    pub output_layout: RowLayout,
+    /// Starts where the output starts.
+    pub residual: Option<Residual<'a>>,
+    pub clamp: Option<Clamp>,
+}
+
+impl PanelProduct<'_> {
+    /// Computes the product.
+    ///
+    /// # Panics
+    /// If a slice is too short for its layout.
+    #[inline(always)]
+    pub(crate) fn run<I: Isa>(self, isa: I) {
+        if self.run_count == 0 || self.run_len == 0 {
+            return;
+        }
+        self.check::<I>();
+        match self.vectors {
+            1 => self.split_runs::<I, 1>(isa),
+            2 => self.split_runs::<I, 2>(isa),
+            _ => self.split_runs::<I, 3>(isa),
+        }
+    }
+
+    /// Everything the tiles rely on when they go through pointers. Saturating, because a wrapped product would pass.
+    #[inline(always)]
+    fn check<I: Isa>(&self) {
+        let Segments { count, len, stride } = self.segments;
+        let (width, sum_len) = (self.vectors * I::LANES, count.saturating_mul(len));
+        assert!((1..=I::TILE_ROWS.len()).contains(&self.vectors), "a panel of {} vectors", self.vectors);
+        assert!(self.columns <= width);
+        assert!(self.panel.len() >= sum_len.saturating_add(1).saturating_mul(width), "panel too short");
+        let window = if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(len) };
+        let (runs, rows) = (self.run_count, self.run_len);
+        assert!(self.input.len() >= self.input_layout.span(runs, rows, window), "input too short");
+        assert!(self.output.len() >= self.output_layout.span(runs, rows, self.columns), "output too short");
+        if let Some(residual) = &self.residual {
+            let span = residual.layout.span(runs, rows, self.columns);
+            assert!(residual.values.len() >= span, "residual too short");
+        }
+    }
+
+    /// Cuts every run into tiles of as nearly equal height as possible.
+    #[inline(always)]
+    fn split_runs<I: Isa, const V: usize>(self, isa: I) {
+        let most_rows = I::TILE_ROWS.get(V - 1).copied().unwrap_or(1);
+        let tiles = self.run_len.div_ceil(most_rows);
+        let (rows, higher_tiles) = (self.run_len / tiles, self.run_len % tiles);
+        let output = self.output.as_mut_ptr();
+        for (rows, first_row, tiles) in
+            [(rows + 1, 0, higher_tiles), (rows, higher_tiles * (rows + 1), tiles - higher_tiles)]
+        {
+            if tiles > 0 {
+                let tiles = Tiles { product: &self, output, first_row, tiles };
+                tiles.dispatch::<I, V>(isa, rows);
+            }
+        }
+    }
+}
+
+/// Tiles of equal height in every run. Made only from a checked [`PanelProduct`], and within its runs.
+#[derive(Clone, Copy)]
+struct Tiles<'a> {
+    product: &'a PanelProduct<'a>,
+    /// The output of `product`.
+    output: *mut f32,
+    first_row: usize,
+    tiles: usize,
+}
+
+/// [`Tiles`] of `R` rows and `V` vectors.
+struct SizedTiles<'a, const R: usize, const V: usize>(Tiles<'a>);
+
+macro_rules! dispatch_rows {
+    ($tiles:expr, $isa:expr, $v:ident, $rows:expr, [$($r:literal)*]) => {
+        match $rows {
+            $($r if $r <= I::TILE_ROWS.get($v - 1).copied().unwrap_or(0) =>
+                $isa.call(SizedTiles::<$r, $v>($tiles)),)*
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
+}
+
+impl Tiles<'_> {
+    #[inline(always)]
+    fn dispatch<I: Isa, const V: usize>(self, isa: I, rows: usize) {
+        dispatch_rows!(self, isa, V, rows, [1 2 3 4 5 6 7 8 9 10 11 12]);
+    }
+}
+
+impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Tiles { product, output, first_row, tiles } = self.0;
+        for run in 0..product.run_count {
+            for tile in 0..tiles {
+                let row = first_row + tile * R;
+                // SAFETY: `check` has seen that every row of every run lies inside its slice, and these rows do:
+                // `first_row + tiles * R` is at most `run_len`. Nothing else uses the output meanwhile.
+                unsafe {
+                    let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
+                    let sums = accumulate::<I, R, V>(isa, product, input);
+                    let output = output.add(product.output_layout.offset(run, row));
+                    finish::<I, R, V>(isa, product, sums, [run, row], output);
+                }
+            }
+        }
+    }
+}
+
+/// The sums of a tile: the bias first, then the products in the order of the segments.
+///
+/// # Safety
+/// `input` must lie in `product.input`, with `R` rows to go in its run.
+#[inline(always)]
+unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
+    isa: I,
+    product: &PanelProduct,
+    input: *const f32,
+) -> [[I::Vector; V]; R] {
+    let row_stride = product.input_layout.row_stride;
+    let mut weights = product.panel.as_ptr();
+    // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
+    // inside the input; `PanelProduct::check` has seen both.
+    unsafe {
+        let mut sums = [load_row::<I, V>(isa, weights); R];
+        weights = weights.add(V * I::LANES);
+        for segment in 0..product.segments.count {
+            let mut x = input.add(segment * product.segments.stride);
+            for _ in 0..product.segments.len {
+                let row = load_row::<I, V>(isa, weights);
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = isa.splat(*x.add(r * row_stride));
+                    for (sum, weight) in sums.iter_mut().zip(row) {
+                        *sum = isa.mul_add(x, weight, *sum);
+                    }
+                }
+                x = x.add(1);
+                weights = weights.add(V * I::LANES);
+            }
+        }
+        sums
+    }
+}
+
+/// # Safety
+/// `V * LANES` elements from `from` on must be readable.
+#[inline(always)]
+unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) -> [I::Vector; V] {
+    let mut row = [isa.splat(0.0); V];
+    for (v, x) in row.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the elements.
+        *x = unsafe { isa.load_ptr(from.add(v * I::LANES)) };
+    }
+    row
+}
+
+/// Adds the residual, limits and stores a tile whose first row is `[run, row]`.
+///
+/// # Safety
+/// `output` must be where that row starts, with `R` rows to go in its run.
+#[inline(always)]
+unsafe fn finish<I: Isa, const R: usize, const V: usize>(
+    isa: I,
+    product: &PanelProduct,
+    mut sums: [[I::Vector; V]; R],
+    [run, row]: [usize; 2],
+    output: *mut f32,
+) {
+    if let Some(residual) = &product.residual {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let from = &residual.values[residual.layout.offset(run, row + r)..];
+            // SAFETY: `check` has seen that `columns` elements of every row lie inside the residual.
+            let addends = unsafe { load_columns::<I, V>(isa, from.as_ptr(), product.columns) };
+            for (sum, addend) in sums.iter_mut().zip(addends) {
+                *sum = isa.add(*sum, addend);
+            }
+        }
+    }
+    if let Some(clamp) = product.clamp {
+        for sum in sums.as_flattened_mut() {
+            *sum = clamp.apply(isa, *sum);
+        }
+    }
+    for (r, sums) in sums.into_iter().enumerate() {
+        // SAFETY: `check` has seen that `columns` elements of every row lie inside the output.
+        unsafe {
+            store_columns::<I, V>(
+                isa,
+                sums,
+                output.add(r * product.output_layout.row_stride),
+                product.columns,
+            );
+        }
+    }
+}
+
+/// The first `columns` elements from `from` on; zero for the others.
+///
+/// # Safety
+/// `columns` elements from `from` on must be readable, and `columns` be at most `V * LANES`.
+#[inline(always)]
+unsafe fn load_columns<I: Isa, const V: usize>(isa: I, from: *const f32, columns: usize) -> [I::Vector; V] {
+    // SAFETY: the caller vouches for `columns` elements; the detour has room for a whole row.
+    unsafe {
+        if columns == V * I::LANES {
+            return load_row::<I, V>(isa, from);
+        }
+        let mut whole = [0.0; MAX_TILE_COLUMNS];
+        std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), columns);
+        load_row::<I, V>(isa, whole.as_ptr())
+    }
+}
+
+/// Stores the first `columns` elements of a row.
+///
+/// # Safety
+/// `columns` elements from `to` on must be writable, and `columns` be at most `V * LANES`.
+#[inline(always)]
+unsafe fn store_columns<I: Isa, const V: usize>(isa: I, row: [I::Vector; V], to: *mut f32, columns: usize) {
+    let mut whole = [0.0; MAX_TILE_COLUMNS];
+    let ragged = columns < V * I::LANES;
+    let target = if ragged { whole.as_mut_ptr() } else { to };
+    // SAFETY: the caller vouches for `columns` elements; the detour has room for a whole row.
+    unsafe {
+        for (v, x) in row.into_iter().enumerate() {
+            isa.store_ptr(x, target.add(v * I::LANES));
+        }
+        if ragged {
+            std::ptr::copy_nonoverlapping(whole.as_ptr(), to, columns);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Plain Rust for any processor; the compiler turns the arrays into whatever vectors there are.
+
+use super::{Isa, SimdOp};
+
+/// Always available.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+const LANES: usize = 4;
+
+#[inline(always)]
+fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+}
+
+impl Isa for Portable {
+    type Vector = [f32; LANES];
+    const LANES: usize = LANES;
+    const TILE_ROWS: &'static [usize] = &[6, 4];
+    const TILE_COLUMNS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::Vector {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // Not `f32::mul_add`: without the instruction it is a call into the mathematics library.
+        self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn load_ptr(self, from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for `LANES` readable elements; an array needs no more alignment than its elements.
+        unsafe { from.cast::<Self::Vector>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ptr(self, x: Self::Vector, to: *mut f32) {
+        // SAFETY: the caller vouches for `LANES` writable elements; an array needs no more alignment than its elements.
+        unsafe { to.cast::<Self::Vector>().write(x) }
+    }
+
+    #[inline(never)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
+}

@@ -1,0 +1,25 @@
+//! The range an output is limited to, for activations that are nothing else.
+
+use crate::arch::Isa;
+
+/// Limits values to `low..=high`. NaN stays NaN, and a zero of either sign stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// The least value.
+    pub low: f32,
+    /// The greatest value.
+    pub high: f32,
+}
+
+impl Clamp {
+    /// `max(x, 0)`
+    pub const RELU: Clamp = Clamp { low: 0.0, high: f32::INFINITY };
+    /// `min(max(x, 0), 6)`
+    pub const RELU6: Clamp = Clamp { low: 0.0, high: 6.0 };
+
+    /// The same limits for a vector.
+    #[inline(always)]
+    pub(crate) fn apply<I: Isa>(self, isa: I, x: I::Vector) -> I::Vector {
+        isa.min(isa.splat(self.high), isa.max(isa.splat(self.low), x))
+    }
+}

@@ -1,0 +1,187 @@
+//! Convolution of each channel with its own filter.
+//!
+//! Source: Keras `DepthwiseConv2D` with `depth_multiplier=1`.
+
+use crate::arch::{DepthwiseTiles, Isa, SimdOp};
+use crate::{AlignedBuffer, Clamp, InstructionSet};
+
+/// The filters and the bias of a depthwise convolution, packed for one instruction set.
+#[derive(Debug)]
+pub struct PackedDepthwise {
+    isa: InstructionSet,
+    kernel: [usize; 2],
+    /// For each vector of channels its bias, then the filters row by row; zero beyond the last channel.
+    values: AlignedBuffer,
+}
+
+impl PackedDepthwise {
+    /// Packs filters of `[kernel_height, kernel_width, channels]`, each channel multiplied by its element of `scale` and
+    /// with its element of `bias` (one and zero where there is none).
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn pack(
+        isa: InstructionSet,
+        kernel: [usize; 2],
+        channels: usize,
+        filters: &[f32],
+        scale: Option<&[f32]>,
+        bias: Option<&[f32]>,
+    ) -> PackedDepthwise {
+        let (lanes, taps) = (isa.lanes(), kernel[0] * kernel[1]);
+        let mut values = AlignedBuffer::zeroed(isa.padded(channels) * (1 + taps));
+        for channel in 0..channels {
+            let at = channel / lanes * (1 + taps) * lanes + channel % lanes;
+            values[at] = bias.map_or(0.0, |bias| bias[channel]);
+            let scale = scale.map_or(1.0, |scale| scale[channel]);
+            for tap in 0..taps {
+                values[at + (1 + tap) * lanes] = filters[tap * channels + channel] * scale;
+            }
+        }
+        PackedDepthwise { isa, kernel, values }
+    }
+
+    /// Memory it takes, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        size_of_val::<[f32]>(&self.values)
+    }
+}
+
+/// `output = clamp(depthwise(input) + bias)` for a rectangle of output pixels. There is no padding: the input holds all
+/// windows, zeros included. Pixels of input and output are padded to whole vectors.
+#[derive(Clone, Copy)]
+pub struct DepthwiseConv2d<'a> {
+    /// Filters and bias.
+    pub weights: &'a PackedDepthwise,
+    /// Starts at the window of the first output pixel.
+    pub input: &'a [f32],
+    /// Elements between rows and between neighbouring pixels of the input.
+    pub input_strides: [usize; 2],
+    /// Vertical and horizontal stride, in pixels.
+    pub strides: [usize; 2],
+    /// Rows and columns of output pixels.
+    pub size: [usize; 2],
+    /// Elements between rows and between neighbouring pixels of the output.
+    pub output_strides: [usize; 2],
+    /// Limits the output.
+    pub clamp: Option<Clamp>,
+}
+
+impl DepthwiseConv2d<'_> {
+    /// Computes the pixels into `output`, which starts at the first of them.
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn run(self, output: &mut [f32]) {
+        self.weights.isa.run(DepthwiseInto { layer: self, output });
+    }
+}
+
+struct DepthwiseInto<'a> {
+    layer: DepthwiseConv2d<'a>,
+    output: &'a mut [f32],
+}
+
+impl SimdOp for DepthwiseInto<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let DepthwiseInto { layer, output } = self;
+        let weights = layer.weights;
+        let block_len = (1 + weights.kernel[0] * weights.kernel[1]) * I::LANES;
+        for (block, packed) in weights.values.chunks_exact(block_len).enumerate() {
+            DepthwiseTiles {
+                input: &layer.input[block * I::LANES..],
+                input_strides: layer.input_strides,
+                weights: packed,
+                kernel: weights.kernel,
+                strides: layer.strides,
+                size: layer.size,
+                output: &mut output[block * I::LANES..],
+                output_strides: layer.output_strides,
+                clamp: layer.clamp,
+            }
+            .run(isa);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engraft_testing::{Tolerance, assert_close, noise};
+
+    use super::*;
+
+    struct Case {
+        size: [usize; 2],
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        channels: usize,
+    }
+
+    impl Case {
+        fn out(&self) -> [usize; 2] {
+            [0, 1].map(|axis| (self.size[axis] - self.kernel[axis]) / self.strides[axis] + 1)
+        }
+
+        /// Everything added in double precision.
+        fn naive(&self, input: &[f32], pixel: usize, filters: &[f32], bias: &[f32]) -> Vec<f32> {
+            let [height, width] = self.out();
+            let mut output = vec![0.0; height * width * pixel];
+            for (at, output) in output.iter_mut().enumerate() {
+                let (y, x, c) = (at / pixel / width, at / pixel % width, at % pixel);
+                if c >= self.channels {
+                    continue;
+                }
+                let mut sum = f64::from(bias[c]);
+                for tap in 0..self.kernel[0] * self.kernel[1] {
+                    let row = y * self.strides[0] + tap / self.kernel[1];
+                    let column = x * self.strides[1] + tap % self.kernel[1];
+                    let value = input[(row * self.size[1] + column) * pixel + c];
+                    sum += f64::from(value) * f64::from(filters[tap * self.channels + c]);
+                }
+                *output = (sum as f32).clamp(0.0, 6.0);
+            }
+            output
+        }
+
+        fn check(&self, isa: InstructionSet) {
+            let pixel = isa.padded(self.channels);
+            let input = noise(1, self.size[0] * self.size[1] * pixel);
+            let filters = noise(2, self.kernel[0] * self.kernel[1] * self.channels);
+            let bias = noise(3, self.channels);
+            let want = self.naive(&input, pixel, &filters, &bias);
+            let weights = PackedDepthwise::pack(isa, self.kernel, self.channels, &filters, None, Some(&bias));
+            let mut got = vec![f32::NAN; want.len()];
+            DepthwiseConv2d {
+                weights: &weights,
+                input: &input,
+                input_strides: [self.size[1] * pixel, pixel],
+                strides: self.strides,
+                size: self.out(),
+                output_strides: [self.out()[1] * pixel, pixel],
+                clamp: Some(Clamp::RELU6),
+            }
+            .run(&mut got);
+            assert_close(&got, &want, Tolerance { abs: 1e-5, rel: 1e-5 });
+        }
+    }
+
+    #[test]
+    fn every_kernel_and_stride_equals_the_naive_loop_at_awkward_sizes() {
+        for isa in InstructionSet::available() {
+            for kernel in [[3, 3], [5, 5], [1, 1], [7, 7], [2, 4]] {
+                for strides in [[1, 1], [2, 2], [3, 1], [1, 3]] {
+                    for width in 1..20 {
+                        let size = [kernel[0] + 4, kernel[1] + width - 1];
+                        Case { size, kernel, strides, channels: 19 }.check(isa);
+                    }
+                }
+            }
+            for channels in 1..36 {
+                Case { size: [4, 6], kernel: [3, 3], strides: [1, 1], channels }.check(isa);
+            }
+        }
+    }
+}

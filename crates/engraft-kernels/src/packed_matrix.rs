@@ -1,0 +1,191 @@
+//! The right matrix of a product, laid out once in the order in which the product reads it.
+
+use crate::arch::{Isa, SimdOp};
+use crate::{AlignedBuffer, InstructionSet};
+
+/// A matrix inside a slice.
+#[derive(Clone, Copy)]
+pub struct MatrixView<'a> {
+    /// Element `(r, c)` is `values[r * row_stride + c * column_stride]`.
+    pub values: &'a [f32],
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Elements between rows.
+    pub row_stride: usize,
+    /// Elements between columns.
+    pub column_stride: usize,
+}
+
+impl<'a> MatrixView<'a> {
+    /// A matrix whose rows follow each other.
+    pub fn row_major(values: &'a [f32], rows: usize, columns: usize) -> MatrixView<'a> {
+        MatrixView { values, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub fn transposed(self) -> MatrixView<'a> {
+        let MatrixView { values, rows, columns, row_stride, column_stride } = self;
+        let (rows, columns) = (columns, rows);
+        MatrixView { values, rows, columns, row_stride: column_stride, column_stride: row_stride }
+    }
+}
+
+/// The right matrix of a [`crate::Gemm`], with a bias for each column, packed for one instruction set.
+///
+/// Panels of up to three vectors of columns follow each other; each holds its bias and then its part of every row.
+#[derive(Debug)]
+pub struct PackedMatrix {
+    pub(crate) isa: InstructionSet,
+    rows: usize,
+    columns: usize,
+    panels: Vec<Panel>,
+    values: AlignedBuffer,
+}
+
+/// Some neighbouring columns of a [`PackedMatrix`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    /// Width in vectors.
+    pub vectors: usize,
+    /// Its first column.
+    pub first_column: usize,
+    /// Where it starts in the packed values.
+    start: usize,
+    /// Elements it takes.
+    len: usize,
+}
+
+impl PackedMatrix {
+    /// Packs `matrix`, each column multiplied by its element of `scale` and with its element of `bias` (one and zero where
+    /// there is none).
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn pack(
+        isa: InstructionSet,
+        matrix: MatrixView,
+        scale: Option<&[f32]>,
+        bias: Option<&[f32]>,
+    ) -> PackedMatrix {
+        let panels = panels(isa, matrix.rows, matrix.columns);
+        let mut values = AlignedBuffer::zeroed(panels.iter().map(|panel| panel.len).sum());
+        for panel in &panels {
+            let width = panel.vectors * isa.lanes();
+            let end = matrix.columns.min(panel.first_column + width);
+            let columns = panel.first_column..end;
+            let mut packed = values[panel.start..][..panel.len].chunks_exact_mut(width);
+            if let (Some(to), Some(bias)) = (packed.next(), bias) {
+                to[..columns.len()].copy_from_slice(&bias[columns.clone()]);
+            }
+            for (row, to) in packed.enumerate() {
+                copy_columns(matrix, row, columns.start, &mut to[..columns.len()]);
+                for (x, scale) in to.iter_mut().zip(scale.map_or(&[][..], |scale| &scale[columns.clone()])) {
+                    *x *= scale;
+                }
+            }
+        }
+        PackedMatrix { isa, rows: matrix.rows, columns: matrix.columns, panels, values }
+    }
+
+    /// The instruction set it is packed for.
+    pub fn isa(&self) -> InstructionSet {
+        self.isa
+    }
+
+    /// Number of rows: the length of the sums.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns, without padding.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Memory it takes, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        size_of_val::<[f32]>(&self.values)
+    }
+
+    /// The panels with their packed values, from left to right.
+    pub(crate) fn panels(&self) -> impl Iterator<Item = (Panel, &[f32])> {
+        self.panels.iter().map(|&panel| (panel, &self.values[panel.start..][..panel.len]))
+    }
+}
+
+fn copy_columns(matrix: MatrixView, row: usize, first_column: usize, to: &mut [f32]) {
+    let from = &matrix.values[row * matrix.row_stride + first_column * matrix.column_stride..];
+    if matrix.column_stride == 1 {
+        to.copy_from_slice(&from[..to.len()]);
+    } else {
+        for (c, x) in to.iter_mut().enumerate() {
+            *x = from[c * matrix.column_stride];
+        }
+    }
+}
+
+fn panels(isa: InstructionSet, rows: usize, columns: usize) -> Vec<Panel> {
+    let lanes = isa.lanes();
+    let widths = panel_widths(columns.div_ceil(lanes), isa.run(MostPanelVectors));
+    let mut panels = Vec::with_capacity(widths.len());
+    let (mut first_column, mut start) = (0, 0);
+    for vectors in widths {
+        let len = (1 + rows) * vectors * lanes;
+        panels.push(Panel { vectors, first_column, start, len });
+        first_column += vectors * lanes;
+        start += len;
+    }
+    panels
+}
+
+/// Splits `vectors` into panels of `most` vectors and few narrower ones, which use the registers less well: two panels of
+/// two rather than one of three and one of one.
+fn panel_widths(vectors: usize, most: usize) -> Vec<usize> {
+    let (full, rest) = (vectors / most, vectors % most);
+    match rest {
+        0 => vec![most; full],
+        1 if most == 3 && full > 0 => [vec![3; full - 1], vec![2; 2]].concat(),
+        _ => [vec![most; full], vec![rest]].concat(),
+    }
+}
+
+struct MostPanelVectors;
+
+impl SimdOp for MostPanelVectors {
+    type Output = usize;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) -> usize {
+        I::TILE_ROWS.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_as_wide_as_they_can_be() {
+        for (vectors, most, want) in [
+            (1, 3, vec![1]),
+            (4, 3, vec![2, 2]),
+            (5, 3, vec![3, 2]),
+            (7, 3, vec![3, 2, 2]),
+            (9, 3, vec![3, 3, 3]),
+            (5, 2, vec![2, 2, 1]),
+            (0, 3, vec![]),
+        ] {
+            assert_eq!(panel_widths(vectors, most), want, "{vectors} vectors, at most {most}");
+        }
+    }
+
+    #[test]
+    fn a_transposed_view_exchanges_rows_and_columns() {
+        let view = MatrixView::row_major(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3).transposed();
+        let mut row = [0.0; 2];
+        copy_columns(view, 1, 0, &mut row);
+        assert_eq!((view.rows, view.columns, row), (3, 2, [2.0, 5.0]));
+    }
+}

@@ -1,0 +1,119 @@
+//! A linear classifier on feature rows.
+
+use crate::{Error, features::Standardisation, logistic::softmax};
+
+/// Standardises a feature row and scores it against each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearHead {
+    standardisation: Standardisation,
+    /// `[dim, classes]`
+    weight: Vec<f32>,
+    /// `[classes]`
+    bias: Vec<f32>,
+}
+
+/// Bias of a class that was never trained: its probability is zero beside any score.
+const UNTRAINED_BIAS: f32 = -1e30;
+
+impl LinearHead {
+    /// A head from stored tensors: `mean` and `scale` `[dim]`, `weight` `[dim, classes]`, `bias` `[classes]`.
+    ///
+    /// # Errors
+    /// If the lengths do not agree, a value is not finite, or a scale is not positive.
+    pub fn new(
+        mean: Vec<f32>,
+        scale: Vec<f32>,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    ) -> Result<LinearHead, Error> {
+        check_count("feature scales", mean.len(), scale.len())?;
+        check_count("head weights", mean.len() * bias.len(), weight.len())?;
+        let finite = [&mean, &scale, &weight, &bias].into_iter().flatten().all(|value| value.is_finite());
+        if !finite || bias.is_empty() || mean.is_empty() || scale.iter().any(|&scale| scale <= 0.0) {
+            return Err(Error::Head);
+        }
+        Ok(LinearHead { standardisation: Standardisation { mean, scale }, weight, bias })
+    }
+
+    /// A head whose `weight` `[dim, present]` and `bias` `[present]` cover the classes `present` of `classes`.
+    pub(crate) fn from_parts(
+        standardisation: Standardisation,
+        weight: &[f32],
+        bias: &[f32],
+        present: &[usize],
+        classes: usize,
+    ) -> LinearHead {
+        let spread = |row: &[f32], absent: f32| {
+            let mut full = vec![absent; classes];
+            row.iter().zip(present).for_each(|(&value, &class)| full[class] = value);
+            full
+        };
+        LinearHead {
+            weight: weight.chunks_exact(present.len()).flat_map(|row| spread(row, 0.0)).collect(),
+            bias: spread(bias, UNTRAINED_BIAS),
+            standardisation,
+        }
+    }
+
+    /// Number of features of a row.
+    pub fn dim(&self) -> usize {
+        self.mean().len()
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Mean of each feature over the training rows, `[dim]`.
+    pub fn mean(&self) -> &[f32] {
+        &self.standardisation.mean
+    }
+
+    /// Divisor of each feature, `[dim]`, all positive.
+    pub fn scale(&self) -> &[f32] {
+        &self.standardisation.scale
+    }
+
+    /// Weights for standardised features, `[dim, classes]`.
+    pub fn weight(&self) -> &[f32] {
+        &self.weight
+    }
+
+    /// Bias of each class, `[classes]`.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// The probability of each class, in one fixed order of summation: equal heads give equal bits.
+    ///
+    /// # Panics
+    /// If `row` has not [`dim`](Self::dim) features.
+    pub fn probabilities(&self, row: &[f32]) -> Vec<f32> {
+        assert_eq!(row.len(), self.dim(), "a row has one value per feature");
+        let mut scores = self.bias.clone();
+        let features = self.standardisation.standardised(row);
+        for (feature, weights) in features.zip(self.weight.chunks_exact(self.bias.len())) {
+            scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += feature * weight);
+        }
+        softmax(&mut scores);
+        scores
+    }
+
+    /// The most probable class of a row; the first of equals.
+    ///
+    /// # Panics
+    /// If `row` has not [`dim`](Self::dim) features.
+    pub fn predict(&self, row: &[f32]) -> usize {
+        most_probable(&self.probabilities(row))
+    }
+}
+
+/// The index of the largest value; the first of equals.
+pub(crate) fn most_probable(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
+}
+
+fn check_count(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(Error::Count { what, expected, found }) }
+}
