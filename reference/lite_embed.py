@@ -73,7 +73,8 @@ def our_layout(name: str, tensor: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    tensors = {our_name(name): our_layout(name, tensor) for name, tensor in state_dict(pathlib.Path(sys.argv[1])).items()}
+    state = state_dict(pathlib.Path(sys.argv[1]))
+    tensors = {our_name(name): our_layout(name, tensor) for name, tensor in state.items()}
     data = save(tensors, {"credit": CREDIT})
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_bytes(data)

@@ -1,6 +1,6 @@
 //! EfficientNet-Lite: EfficientNet without squeeze-and-excite, with ReLU6 for the swish.
 //!
-//! Source: Tan and Le, arXiv:1905.11946, tables 1 and section 3.3; the Lite variants are defined by
+//! Source: Tan and Le, arXiv:1905.11946, table 1 and section 3.3; the Lite variants are defined by
 //! `efficientnet_lite_builder.py` in TensorFlow's TPU models.
 
 use engraft_graph::{Activation, Graph, GraphBuilder, GraphError, NodeId, Padding};
