@@ -53,11 +53,11 @@ struct SourceBox {
 
 /// Resizes `image` to a square of `side_px`.
 ///
-/// Memory beside the result is at most 60 MB, whatever the shape: `crop` resizes only the part of the source that
-/// will be seen.
+/// Memory beside the result is at most 60 MB and twice one row of the source, whatever the shape: `crop` resizes only
+/// the part of the source that will be seen.
 ///
-/// Equal to `Image.resize(size, filter, box)` of Pillow up to version 12 within 1 grey level, where for `crop` the box is the
-/// seen square in source coordinates; that is the same as resizing everything and cropping after it.
+/// Equal to `Image.resize(size, filter, box)` of Pillow up to version 12 within 1 grey level, where for `crop` the
+/// box is the seen square in source coordinates; that is the same as resizing everything and cropping after it.
 ///
 /// # Panics
 /// If `side_px` is 0.
@@ -107,8 +107,8 @@ fn scaled_len(len: usize, to: usize, from: usize) -> usize {
     ((2 * len * to + from) / (2 * from)).max(1)
 }
 
-/// Rows first, then columns, as in Pillow up to version 12: between the two the values are clipped to 8 bits, so the
-/// order shows at hard edges. Pillow 13 chooses the order by its cost.
+/// Rows first, then columns, as in Pillow up to version 12: between the two the values are clipped to 8 bits, so
+/// the order shows at hard edges. Pillow 13 chooses the order by its cost.
 ///
 /// Only an image so long and thin that its widened rows would not fit in memory is resized in both directions at
 /// once, which `fast_image_resize` does columns first.

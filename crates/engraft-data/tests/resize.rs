@@ -1,5 +1,8 @@
 //! Resizing against goldens made by Pillow (`reference/resize.py`), and the geometry of the fits.
 
+// Helpers of tests fail like tests; clippy knows that of test functions only.
+#![allow(clippy::unwrap_used)]
+
 use engraft_data::{Filter, Fit, Image, fit_image, resize_image};
 use engraft_testing::{Golden, noise_u8};
 

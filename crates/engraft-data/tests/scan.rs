@@ -1,5 +1,8 @@
 //! Finding images and labels in folders of every kind.
 
+// Helpers of tests fail like tests; clippy knows that of test functions only.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
