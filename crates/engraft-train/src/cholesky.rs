@@ -10,6 +10,8 @@ pub(crate) struct Cholesky {
     side: usize,
     /// `[side, side]`; only the part below the diagonal blocks is read.
     lower: Vec<f32>,
+    /// `Lᵀ`, `[side, side]`
+    upper: Vec<f32>,
     /// Inverse of each diagonal block of `L`, row-major.
     inverse_blocks: Vec<Vec<f32>>,
 }
@@ -31,13 +33,15 @@ impl Cholesky {
             }
             inverse_blocks.push(inverse);
         }
-        Some(Cholesky { side, lower: matrix, inverse_blocks })
+        let upper = Matrix::new(&matrix, side).transposed().to_rows();
+        Some(Cholesky { side, lower: matrix, upper, inverse_blocks })
     }
 
     /// The solution `[side, columns]` of `L Lᵀ x = right`.
     pub fn solve(&self, right: &[f32], columns: usize) -> Vec<f32> {
         let mut x = right.to_vec();
         let lower = Matrix::new(&self.lower, self.side);
+        let upper = Matrix::new(&self.upper, self.side);
         for (block, inverse) in self.inverse_blocks.iter().enumerate() {
             let (first, width) = self.block(block);
             let done = Matrix::new(&x[..first * columns], columns);
@@ -48,7 +52,7 @@ impl Cholesky {
             let (first, width) = self.block(block);
             let last = first + width;
             let done = Matrix::new(&x[last * columns..], columns);
-            let known = multiply(lower.block(last, first, self.side - last, width).transposed(), done);
+            let known = multiply(upper.block(first, last, width, self.side - last), done);
             replace(
                 &mut x[first * columns..last * columns],
                 &known,

@@ -101,8 +101,10 @@ impl Space for RowSpace {
 
 /// Weights as they are.
 pub(crate) struct FeatureSpace {
-    /// `[n, d]`
+    /// `X`, `[n, d]`
     train: Vec<f32>,
+    /// `Xᵀ`, `[d, n]`
+    transposed: Vec<f32>,
     /// `[m, d]`
     held_out: Vec<f32>,
     /// `Xᵀ X / n`, `[d, d]`
@@ -114,9 +116,10 @@ impl FeatureSpace {
     pub fn new(train: Vec<f32>, held_out: Vec<f32>, dim: usize) -> FeatureSpace {
         let rows = Matrix::new(&train, dim);
         let count = rows.rows as f32;
-        let mut covariance = gram(rows.transposed());
+        let transposed = rows.transposed().to_rows();
+        let mut covariance = gram(Matrix::new(&transposed, rows.rows));
         covariance.iter_mut().for_each(|value| *value /= count);
-        FeatureSpace { train, held_out, covariance, dim }
+        FeatureSpace { train, transposed, held_out, covariance, dim }
     }
 }
 
@@ -130,7 +133,8 @@ impl Space for FeatureSpace {
     }
 
     fn gradient(&self, errors: &[f32], classes: usize) -> Vec<f32> {
-        multiply(Matrix::new(&self.train, self.dim).transposed(), Matrix::new(errors, classes))
+        let rows = self.transposed.len() / self.dim;
+        multiply(Matrix::new(&self.transposed, rows), Matrix::new(errors, classes))
     }
 
     fn dot(&self, gradient: &[f32], weights: &[f32], _scores: &[f32]) -> f64 {
