@@ -3,8 +3,9 @@
 //! Everything else calls [`multiply`] and [`gram`], so that another kernel can take over here without being seen
 //! elsewhere. Each output element is summed in one order, whatever the number of threads.
 
-use std::{array, borrow::Cow};
+use std::{borrow::Cow, sync::LazyLock};
 
+use engraft_kernels::{Gemm, InstructionSet, MatrixView, PackedMatrix, RowLayout, Segments};
 use rayon::prelude::*;
 
 /// A borrowed matrix of any layout; element `(r, c)` is `values[r * row_stride + c * column_stride]`.
@@ -53,15 +54,10 @@ pub(crate) fn multiply(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
     if product.is_empty() || a.columns == 0 {
         return product;
     }
-    let packed = pack(b);
+    let packed = PackedMatrix::pack(*INSTRUCTION_SET, b.view(), None, None);
     let band = |(index, out): (usize, &mut [f32])| {
         let rows = out.len() / b.columns;
-        multiply_band(
-            &a.block(index * BAND_ROWS, 0, rows, a.columns).contiguous_rows(),
-            &packed,
-            b.columns,
-            out,
-        );
+        multiply_band(a.block(index * BAND_ROWS, 0, rows, a.columns), &packed, out);
     };
     // Handing a small product to other threads costs more than computing it.
     if a.rows * a.columns * b.columns < SMALL_PRODUCT {
@@ -96,71 +92,54 @@ fn mirror_lower(square: &mut [f32], side: usize) {
     }
 }
 
-/// Accumulators of one tile: four rows of eight columns fit the sixteen registers every x86-64 has.
-const TILE_ROWS: usize = 4;
-const TILE_COLUMNS: usize = 8;
+/// The one that `ENGRAFT_ISA` names, or the best; a name that does not exist is an error of the plan, not of a product.
+static INSTRUCTION_SET: LazyLock<InstructionSet> =
+    LazyLock::new(|| InstructionSet::from_env().unwrap_or_else(|_| InstructionSet::best()));
+
 /// Rows of the product computed by one task.
-const BAND_ROWS: usize = 64;
+const BAND_ROWS: usize = 96;
 /// Rows of a Gram matrix computed at once; the part right of the diagonal block is skipped.
 const GRAM_ROWS: usize = 256;
 /// Multiplications below which a product stays on one thread.
-const SMALL_PRODUCT: usize = 1 << 22;
-
-/// Columns of `b` in groups of [`TILE_COLUMNS`], each group row by row, the last one filled up with zeros.
-fn pack(b: Matrix<'_>) -> Vec<[f32; TILE_COLUMNS]> {
-    let groups = b.columns.div_ceil(TILE_COLUMNS);
-    let mut packed = vec![[0.0; TILE_COLUMNS]; groups * b.rows];
-    for (group, rows) in packed.chunks_exact_mut(b.rows).enumerate() {
-        let first = group * TILE_COLUMNS;
-        for column in first..(first + TILE_COLUMNS).min(b.columns) {
-            let values = b.values[column * b.column_stride..].iter().step_by(b.row_stride);
-            rows.iter_mut().zip(values).for_each(|(row, value)| row[column - first] = *value);
-        }
-    }
-    packed
-}
+const SMALL_PRODUCT: usize = 1 << 23;
 
 impl<'a> Matrix<'a> {
-    /// The rows, each a slice; copied where they do not lie so.
-    fn contiguous_rows(&self) -> Vec<Cow<'a, [f32]>> {
-        let row = |row: usize| {
-            let values = &self.values[row * self.row_stride..];
-            match self.column_stride {
-                1 => Cow::Borrowed(&values[..self.columns]),
-                stride => values.iter().step_by(stride).take(self.columns).copied().collect(),
-            }
-        };
-        (0..self.rows).map(row).collect()
+    fn view(self) -> MatrixView<'a> {
+        let Matrix { values, rows, columns, row_stride, column_stride } = self;
+        MatrixView { values, rows, columns, row_stride, column_stride }
+    }
+
+    /// The values with each row in one piece, and the distance of the rows; copied where they do not lie so.
+    fn whole_rows(self) -> (Cow<'a, [f32]>, usize) {
+        if self.column_stride == 1 {
+            return (Cow::Borrowed(self.values), self.row_stride);
+        }
+        let mut copy = vec![0.0; self.rows * self.columns];
+        for column in 0..self.columns {
+            let values = self.values[column * self.column_stride..].iter().step_by(self.row_stride);
+            let targets = copy[column..].iter_mut().step_by(self.columns);
+            targets.zip(values).for_each(|(target, value)| *target = *value);
+        }
+        (Cow::Owned(copy), self.columns)
     }
 }
 
 /// Products of some rows with all of the packed matrix.
-fn multiply_band(rows: &[Cow<'_, [f32]>], packed: &[[f32; TILE_COLUMNS]], columns: usize, out: &mut [f32]) {
-    let depth = rows[0].len();
-    for (panel, b) in packed.chunks_exact(depth).enumerate() {
-        let first = panel * TILE_COLUMNS;
-        let width = TILE_COLUMNS.min(columns - first);
-        for (rows, out) in rows.chunks(TILE_ROWS).zip(out.chunks_mut(TILE_ROWS * columns)) {
-            // A short last tile repeats its last row and drops the copies.
-            let a: [&[f32]; TILE_ROWS] = array::from_fn(|row| &*rows[row.min(rows.len() - 1)]);
-            for (out, sums) in out.chunks_mut(columns).zip(&multiply_tile(a, b)) {
-                out[first..first + width].copy_from_slice(&sums[..width]);
-            }
-        }
+fn multiply_band(rows: Matrix<'_>, packed: &PackedMatrix, out: &mut [f32]) {
+    let (input, row_stride) = rows.whole_rows();
+    Gemm {
+        weights: packed,
+        input: &input,
+        input_layout: RowLayout { run_stride: 0, row_stride },
+        segments: Segments::one(rows.columns),
+        run_count: 1,
+        run_len: rows.rows,
+        output_layout: RowLayout { run_stride: 0, row_stride: packed.columns() },
+        output_columns: packed.columns(),
+        residual: None,
+        clamp: None,
     }
-}
-
-fn multiply_tile(a: [&[f32]; TILE_ROWS], b: &[[f32; TILE_COLUMNS]]) -> [[f32; TILE_COLUMNS]; TILE_ROWS] {
-    let mut sums = [[0.0; TILE_COLUMNS]; TILE_ROWS];
-    let a = a.map(|row| &row[..b.len()]);
-    for (index, b) in b.iter().enumerate() {
-        for (sums, a) in sums.iter_mut().zip(&a) {
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum += a[index] * b;
-            }
-        }
-    }
-    sums
+    .run(out);
 }
 
 #[cfg(test)]
