@@ -1,5 +1,6 @@
 //! Development tasks, run as `cargo xtask TASK`.
 
+mod accuracy;
 mod ci;
 mod crate_edges;
 mod golden_hashes;
@@ -12,13 +13,16 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   ci      everything that must pass before a change lands
-  tidy    the rules that no compiler checks: crate edges, file lengths, golden hashes, registries";
+  tidy    the rules that no compiler checks: crate edges, file lengths, golden hashes, registries
+  accuracy DIR [TRAIN OPTIONS]
+          train on every data set in DIR and compare with scikit-learn";
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1);
-    let result = match task.as_deref() {
-        Some("ci") => ci::run(&root()),
-        Some("tidy") => tidy::run(&root()),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
+        Some(("ci", [])) => ci::run(&root()),
+        Some(("tidy", [])) => tidy::run(&root()),
+        Some(("accuracy", rest)) => accuracy::run(&root(), rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -11,51 +11,30 @@ mod frame;
 mod noise;
 mod pie;
 mod radar;
-mod rng;
 mod shape;
 mod style;
 mod text;
 mod treemap;
 mod words;
 
-use std::{
-    fs,
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{fs, path::Path};
 
 use anyhow::Context;
+use engraft::{Progress, Rng};
 use image::RgbImage;
 use rayon::prelude::*;
-use rng::Rng;
 use tiny_skia::Color;
 
 use self::{canvas::Canvas, encode::Format, noise::Noise, style::Style};
-
-/// What was drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// Number of classes.
-    pub classes: usize,
-    /// Number of training images, all classes together.
-    pub train: usize,
-    /// Number of test images, all classes together.
-    pub test: usize,
-}
 
 /// Draws the collection into `root/{train,test}/CLASS/NNN.EXTENSION`, in the current thread pool.
 ///
 /// Every image depends on `seed`, its part, class and number alone, so a second run writes the same bytes. A file is
 /// replaced whole or not at all; images of an earlier collection are replaced, other files are left alone.
-/// `progress` is told how many images are done, and of how many, from any thread and in any order.
 ///
 /// # Errors
-/// If a folder or file cannot be written.
-pub fn draw_collection(
-    root: &Path,
-    seed: u64,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> anyhow::Result<Summary> {
+/// If a folder or file cannot be written, or `progress` asks to stop.
+pub fn draw_collection(root: &Path, seed: u64, progress: &dyn Progress) -> anyhow::Result<()> {
     for (part, _) in PARTS {
         for (class, _) in CHARTS {
             let folder = root.join(part).join(class);
@@ -63,14 +42,13 @@ pub fn draw_collection(
         }
     }
     let plan = plan();
-    let done = AtomicUsize::new(0);
+    progress.begin("drawing", plan.len());
     plan.par_iter().try_for_each(|item| {
+        anyhow::ensure!(!progress.is_cancelled(), engraft::Error::Interrupted);
         item.write(root, seed)?;
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, plan.len());
-        anyhow::Ok(())
-    })?;
-    let count = |part: &str| plan.iter().filter(|item| item.part == part).count();
-    Ok(Summary { classes: CHARTS.len(), train: count("train"), test: count("test") })
+        progress.step();
+        Ok(())
+    })
 }
 
 /// Draws one chart with its surroundings.
@@ -166,10 +144,9 @@ impl Item {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::{BTreeMap, HashSet},
-        sync::Mutex,
-    };
+    use std::collections::{BTreeMap, HashSet};
+
+    use engraft::Silent;
 
     use super::*;
 
@@ -191,13 +168,7 @@ mod tests {
     #[test]
     fn the_collection_is_complete_and_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
-        let seen = Mutex::new(Vec::new());
-        let progress = |done, total| seen.lock().unwrap().push((done, total));
-        let summary = draw_collection(folder.path(), 1, &progress).unwrap();
-        let mut seen = seen.into_inner().unwrap();
-        seen.sort_unstable();
-        assert_eq!(seen, (1..=300).map(|done| (done, 300)).collect::<Vec<_>>());
-        assert_eq!(summary, Summary { classes: 5, train: 200, test: 100 });
+        draw_collection(folder.path(), 1, &Silent).unwrap();
         let files = files(folder.path());
         assert_eq!(files.len(), 300);
         assert_eq!(files.values().collect::<HashSet<_>>().len(), 300, "some images are the same");
@@ -221,11 +192,11 @@ mod tests {
     #[test]
     fn a_seed_decides_every_byte_whatever_stood_there_and_however_many_threads_draw() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        draw_collection(first.path(), 2, &|_, _| {}).unwrap();
-        draw_collection(second.path(), 3, &|_, _| {}).unwrap();
+        draw_collection(first.path(), 2, &Silent).unwrap();
+        draw_collection(second.path(), 3, &Silent).unwrap();
         assert_ne!(files(first.path()), files(second.path()));
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        one_thread.install(|| draw_collection(second.path(), 2, &|_, _| {})).unwrap();
+        one_thread.install(|| draw_collection(second.path(), 2, &Silent)).unwrap();
         assert_eq!(files(first.path()), files(second.path()));
     }
 

@@ -13,6 +13,7 @@ use crate::image::Image;
 use codec::{Codec, format_name};
 pub use error::DecodeError;
 use jpeg::Jpeg;
+pub(crate) use samples::rounded8;
 use sniff::{Sniffed, sniff};
 use tiff::GreyTiff;
 
@@ -32,6 +33,12 @@ impl Default for Limits {
     /// 100 megapixels; a photograph of that size needs about 350 MB.
     fn default() -> Limits {
         Limits { max_pixels: 100_000_000, max_file_bytes: 400_000_000, max_decode_bytes: 1 << 30 }
+    }
+}
+
+impl Limits {
+    fn check_pixels(&self, found: u64) -> Result<(), DecodeError> {
+        within(found, self.max_pixels, "pixels")
     }
 }
 
@@ -99,12 +106,9 @@ impl<'a> Decoder<'a> {
         if width == 0 || height == 0 {
             return Err(DecodeError::corrupt(format, format_args!("its size is {width}x{height}")));
         }
-        let too_large = |found, limit, unit| match found > limit {
-            true => Err(DecodeError::TooLarge { found, limit, unit }),
-            false => Ok(()),
-        };
-        too_large((width as u64).saturating_mul(height as u64), self.limits.max_pixels, "pixels")?;
-        too_large(self.peak_bytes(), self.limits.max_decode_bytes, "bytes of memory while decoding")
+        self.limits.check_pixels((width as u64).saturating_mul(height as u64))?;
+        let unit = "bytes of memory while decoding";
+        within(self.peak_bytes(), self.limits.max_decode_bytes, unit)
     }
 
     fn size(&self) -> (usize, usize) {
@@ -148,6 +152,10 @@ impl<'a> Format<'a> {
             format => Ok(Format::Codec(Codec::open(format, bytes, limits)?)),
         }
     }
+}
+
+fn within(found: u64, limit: u64, unit: &'static str) -> Result<(), DecodeError> {
+    if found > limit { Err(DecodeError::TooLarge { found, limit, unit }) } else { Ok(()) }
 }
 
 fn swaps_sides(orientation: Orientation) -> bool {

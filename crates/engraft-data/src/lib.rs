@@ -18,9 +18,25 @@ pub use budget::{MemoryBudget, Permit};
 pub use decode::{DecodeError, Limits, decode};
 pub use digest::{Digest, DigestParseError};
 pub use named::UnknownName;
-pub use read::{ReadError, ReadImage, read_and_decode, read_bytes};
+pub use read::{ReadError, ReadFile, ReadImage, read_and_decode, read_bytes};
 pub use resize::{Filter, Fit, fit_image, resize_image};
 pub use rng::Rng;
 pub use scan::{
     Dataset, FlatScan, FoundFile, Part, Sample, ScanError, Skipped, TestSet, scan, scan_flat, scan_test,
 };
+
+/// Names what decodes and resizes: part of the key of every stored feature, since another version may give other pixels.
+pub const DECODER_REVISION: &str = "engraft-data 1, image 0.25.10, zune-jpeg 0.5.15, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3, fast_image_resize 6.1.0";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_revision_names_the_locked_versions() {
+        let lock = include_str!("../../../Cargo.lock");
+        for part in super::DECODER_REVISION.split(", ").skip(1) {
+            let (name, version) = part.split_once(' ').unwrap();
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+            assert!(lock.contains(&entry), "Cargo.lock has another {name} than {version}");
+        }
+    }
+}

@@ -77,15 +77,46 @@ pub fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
 /// # Errors
 /// See [`ReadError`].
 pub fn read_and_decode(path: &Path, limits: &Limits, budget: &MemoryBudget) -> Result<ReadImage, ReadError> {
-    let mut permit = budget.acquire(regular_file_bytes(path, limits.max_file_bytes)?);
-    let bytes = read_bytes(path, limits.max_file_bytes)?;
-    let decoder = Decoder::open(&bytes, limits)?;
-    permit.grow(decoder.peak_bytes());
-    let image = decoder.read()?;
-    let file_hash = Digest::of(&bytes);
-    drop(bytes);
-    permit.shrink(image.pixels.len() as u64);
-    Ok(ReadImage { file_hash, image, permit })
+    ReadFile::open(path, limits, budget)?.decode(limits)
+}
+
+/// A file in memory that is not decoded yet: its hash may show that it need not be.
+#[derive(Debug)]
+pub struct ReadFile {
+    bytes: Vec<u8>,
+    hash: Digest,
+    permit: Permit,
+}
+
+impl ReadFile {
+    /// Reads the regular file at `path`, waiting until `budget` has room for it.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn open(path: &Path, limits: &Limits, budget: &MemoryBudget) -> Result<ReadFile, ReadError> {
+        let permit = budget.acquire(regular_file_bytes(path, limits.max_file_bytes)?);
+        let bytes = read_bytes(path, limits.max_file_bytes)?;
+        Ok(ReadFile { hash: Digest::of(&bytes), bytes, permit })
+    }
+
+    /// SHA-256 of the bytes of the file.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// Decodes the image, waiting until the budget has room for that.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn decode(self, limits: &Limits) -> Result<ReadImage, ReadError> {
+        let ReadFile { bytes, hash, mut permit } = self;
+        let decoder = Decoder::open(&bytes, limits)?;
+        permit.grow(decoder.peak_bytes());
+        let image = decoder.read()?;
+        drop(bytes);
+        permit.shrink(image.pixels.len() as u64);
+        Ok(ReadImage { file_hash: hash, image, permit })
+    }
 }
 
 fn regular_file_bytes(path: &Path, max_bytes: u64) -> Result<u64, ReadError> {

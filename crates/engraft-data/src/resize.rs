@@ -5,7 +5,7 @@ use fast_image_resize::{
     images::{Image as ResizeImage, ImageRef},
 };
 
-use crate::{image::Image, named::named_enum};
+use crate::{decode::rounded8, image::Image, named::named_enum};
 
 named_enum! {
     /// How an image of any shape fills a square.
@@ -33,6 +33,15 @@ named_enum! {
     }
 }
 
+/// Lanczos has three lobes, in source pixels at most one result pixel wide each.
+const LARGEST_FILTER_RADIUS: f64 = 3.0;
+
+/// 60 MB of rows that have their final width.
+const MAX_INTERMEDIATE_PIXELS: usize = 20_000_000;
+
+/// 6 MB in 16 bits.
+const BAND_PIXELS: usize = 1_000_000;
+
 /// A rectangle of the source in pixels, fractions included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct SourceBox {
@@ -44,11 +53,11 @@ struct SourceBox {
 
 /// Resizes `image` to a square of `side_px`.
 ///
-/// Memory beside the result is bounded by the longer side of `image` times `side_px`, whatever its shape: `crop`
-/// resizes only the part of the source that will be seen.
+/// Memory beside the result is at most 60 MB and twice one row of the source, whatever the shape: `crop` resizes only
+/// the part of the source that will be seen.
 ///
-/// Equal to Pillow's `Image.resize(size, filter, box)` within 1 grey level, where for `crop` the box is the
-/// seen square in source coordinates; that is the same as resizing everything and cropping after it.
+/// Equal to `Image.resize(size, filter, box)` of Pillow up to version 12 within 1 grey level, where for `crop` the
+/// box is the seen square in source coordinates; that is the same as resizing everything and cropping after it.
 ///
 /// # Panics
 /// If `side_px` is 0.
@@ -98,28 +107,99 @@ fn scaled_len(len: usize, to: usize, from: usize) -> usize {
     ((2 * len * to + from) / (2 * from)).max(1)
 }
 
+/// Rows first, then columns, as in Pillow up to version 12: between the two the values are clipped to 8 bits, so
+/// the order shows at hard edges. Pillow 13 chooses the order by its cost.
+///
+/// Only an image so long and thin that its widened rows would not fit in memory is resized in both directions at
+/// once, which `fast_image_resize` does columns first.
 fn resize(image: &Image, source: SourceBox, (width, height): (usize, usize), filter: Filter) -> Image {
-    let (source_width, source_height) = (image.width as u32, image.height as u32);
-    let view = ImageRef::new(source_width, source_height, &image.pixels, PixelType::U8x3);
-    let view = view.expect("an image holds its pixels");
+    let Some(filter) = convolution(filter) else {
+        return nearest(image, source, (width, height));
+    };
+    let (top, bottom) = rows_in_reach(image, source, height);
+    if width * (bottom - top) > MAX_INTERMEDIATE_PIXELS {
+        return resize_box(image, source, (width, height), filter);
+    }
+    let widened = widen_rows(image, (top, bottom), (source.left, source.width), width, filter);
+    let columns = SourceBox { left: 0.0, top: source.top - top as f64, width: width as f64, ..source };
+    resize_box(&widened, columns, (width, height), filter)
+}
+
+/// Rows `top..bottom` of `image`, the part of each given by `(left, width)` resized to `width` pixels.
+///
+/// This pass runs on 16 bits: the 8-bit one of `fast_image_resize` may be a level off, which the second pass would
+/// double. It takes a band of rows at a time, as the whole image in 16 bits could be large.
+fn widen_rows(
+    image: &Image,
+    (top, bottom): (usize, usize),
+    (left, source_width): (f64, f64),
+    width: usize,
+    filter: ResizeAlg,
+) -> Image {
+    let row_len = image.width * 3;
+    let band_rows = (BAND_PIXELS / image.width.max(width)).max(1);
+    let mut resizer = Resizer::new();
+    let mut pixels = Vec::with_capacity(width * (bottom - top) * 3);
+    for band in image.pixels[top * row_len..bottom * row_len].chunks(band_rows * row_len) {
+        let rows = band.len() / row_len;
+        let samples: Vec<u8> =
+            band.iter().flat_map(|&value| (u16::from(value) * 257).to_ne_bytes()).collect();
+        let view = ResizeImage::from_vec_u8(image.width as u32, rows as u32, samples, PixelType::U16x3)
+            .expect("the samples fill the band");
+        let mut resized = ResizeImage::new(width as u32, rows as u32, PixelType::U16x3);
+        let options = ResizeOptions::new().resize_alg(filter).crop(left, 0.0, source_width, rows as f64);
+        resizer.resize(&view, &mut resized, &options).expect("the box lies within the band");
+        pixels.extend(
+            resized.buffer().as_chunks().0.iter().map(|&sample| rounded8(u16::from_ne_bytes(sample))),
+        );
+    }
+    Image { width, height: bottom - top, pixels }
+}
+
+/// The rows of `image` that the columns of the result depend on, and maybe a few more.
+fn rows_in_reach(image: &Image, source: SourceBox, height: usize) -> (usize, usize) {
+    let reach = LARGEST_FILTER_RADIUS * (source.height / height as f64).max(1.0) + 1.0;
+    let bottom = (source.top + source.height + reach).ceil() as usize;
+    ((source.top - reach).floor().max(0.0) as usize, bottom.min(image.height))
+}
+
+fn resize_box(image: &Image, source: SourceBox, (width, height): (usize, usize), filter: ResizeAlg) -> Image {
+    let view = ImageRef::new(image.width as u32, image.height as u32, &image.pixels, PixelType::U8x3)
+        .expect("an image holds its pixels");
     let mut resized = ResizeImage::new(width as u32, height as u32, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(
-        source.left,
-        source.top,
-        source.width,
-        source.height,
-    );
+    let SourceBox { left, top, width: box_width, height: box_height } = source;
+    let options = ResizeOptions::new().resize_alg(filter).crop(left, top, box_width, box_height);
     Resizer::new().resize(&view, &mut resized, &options).expect("the box lies within the image");
     Image { width, height, pixels: resized.into_vec() }
 }
 
-fn algorithm(filter: Filter) -> ResizeAlg {
-    match filter {
-        Filter::Nearest => ResizeAlg::Nearest,
-        Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
+fn convolution(filter: Filter) -> Option<ResizeAlg> {
+    let kernel = match filter {
+        Filter::Nearest => return None,
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Bicubic => FilterType::CatmullRom,
+        Filter::Lanczos => FilterType::Lanczos3,
+    };
+    Some(ResizeAlg::Convolution(kernel))
+}
+
+/// Pixels at the places that Pillow takes; a library that rounds otherwise takes a neighbour where a place falls
+/// between two pixels.
+fn nearest(image: &Image, source: SourceBox, (width, height): (usize, usize)) -> Image {
+    let columns = nearest_indices(source.left, source.width, width, image.width);
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in nearest_indices(source.top, source.height, height, image.height) {
+        let row = &image.pixels[y * image.width * 3..][..image.width * 3];
+        pixels.extend(columns.iter().flat_map(|x| &row[x * 3..x * 3 + 3]));
     }
+    Image { width, height, pixels }
+}
+
+/// The source index of each of `len` places, added up step by step as Pillow does, with its rounding errors.
+fn nearest_indices(start: f64, source_len: f64, len: usize, limit: usize) -> Vec<usize> {
+    let step = source_len / len as f64;
+    let places = std::iter::successors(Some(start + step * 0.5), |place| Some(place + step));
+    places.take(len).map(|place| (place as usize).min(limit - 1)).collect()
 }
 
 fn on_white_square(image: &Image, side_px: usize) -> Image {

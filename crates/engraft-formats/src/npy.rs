@@ -11,7 +11,6 @@ use header::{ElementType, Header};
 
 /// Numbers out of a `.npy` file, in the type in which they are stored.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum NpyValues {
     /// `|u1`
     U8(Vec<u8>),

@@ -1,6 +1,7 @@
 //! Feature store, classifier heads, cross-validation, metrics and reports.
 
 mod cross_validate;
+mod embed;
 mod error;
 mod features; // start here
 mod folds;
@@ -8,12 +9,15 @@ mod groups;
 mod head;
 mod logistic;
 mod metrics;
+mod progress;
 mod report;
+mod store;
 
 mod cholesky;
 mod matrix;
 
 pub use cross_validate::{OPTIMISTIC, STRENGTHS, Selection, select, strength};
+pub use embed::{EmbedError, EmbedTimes, EmbeddedImage, Embedder};
 pub use error::Error;
 pub use features::Features;
 pub use folds::{FoldWarning, Folds};
@@ -21,4 +25,6 @@ pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
 pub use logistic::{Fit, TOLERANCE, fit};
 pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
+pub use progress::{Progress, Silent};
 pub use report::{classification_table, confused_pairs, confusion_table, report, summary};
+pub use store::{FeatureKey, FeatureSpace, Store, StoreError, StoreInfo, StoreLocation, StoredFeatures};

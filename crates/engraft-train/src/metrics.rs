@@ -1,11 +1,11 @@
 //! Figures from true and predicted classes, equal to scikit-learn's on the same predictions.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// How well predictions agree with the truth. All shares are in 0..=1.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Share of right predictions.
     pub accuracy: f64,
@@ -23,7 +23,7 @@ pub struct Score {
 }
 
 /// The figures of one class; a share without a denominator is 0.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// Name of the class.
     pub class: String,

@@ -34,7 +34,9 @@ const USE_RESOLUTION: Duration = Duration::from_secs(600);
 #[non_exhaustive]
 pub enum StoreError {
     /// No cache folder is known.
-    #[error("no cache folder: neither ENGRAFT_CACHE nor XDG_CACHE_HOME nor HOME is set, expected one of them")]
+    #[error(
+        "no cache folder: neither ENGRAFT_CACHE nor XDG_CACHE_HOME nor HOME is set, expected one of them"
+    )]
     NoFolder,
     /// The limit is not a size.
     #[error("ENGRAFT_CACHE_LIMIT is `{found}`, expected a size in bytes such as 500000000, 500M or 4G")]
@@ -148,7 +150,10 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn features(first: f32) -> StoredFeatures {
-        StoredFeatures { pixel_hash: Digest::of(b"pixels"), values: vec![first, -0.0, f32::MIN_POSITIVE / 2.0] }
+        StoredFeatures {
+            pixel_hash: Digest::of(b"pixels"),
+            values: vec![first, -0.0, f32::MIN_POSITIVE / 2.0],
+        }
     }
 
     pub(crate) fn store(folder: &Path, limit_bytes: u64) -> Store {

@@ -17,8 +17,8 @@ pub struct BackboneSpec {
     pub credit: &'static str,
     /// A weight file that is part of the program, without the classifier.
     pub(crate) embedded: Option<&'static [u8]>,
-    /// Builds the network for a square input of that side, in pixels.
-    pub(crate) build: fn(usize, Ending) -> Result<Graph, GraphError>,
+    /// Builds the network for an input of that height and width, in pixels.
+    pub(crate) build: fn([usize; 2], Ending) -> Result<Graph, GraphError>,
     /// Pairs of a node and the PyTorch module that holds the node's weights in files made with PyTorch.
     pub(crate) pytorch_modules: fn() -> Vec<(String, String)>,
 }
@@ -49,7 +49,16 @@ impl BackboneSpec {
     /// # Panics
     /// Never for a registered backbone; a test builds them all.
     pub fn graph(&self, ending: Ending) -> Graph {
-        (self.build)(self.preprocessing.input_side_px, ending).expect("a registered backbone builds")
+        let side = self.preprocessing.input_side_px;
+        self.graph_at([side, side], ending).expect("a registered backbone builds")
+    }
+
+    /// The network for an input of another height and width, in pixels; its weights are the same.
+    ///
+    /// # Errors
+    /// [`GraphError`] if the input is too small or too large for it.
+    pub fn graph_at(&self, input_px: [usize; 2], ending: Ending) -> Result<Graph, GraphError> {
+        (self.build)(input_px, ending)
     }
 
     /// Whether its weights are part of the program.

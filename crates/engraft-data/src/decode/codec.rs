@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{
-    ImageDecoder, ImageFormat,
+    ImageDecoder, ImageError, ImageFormat,
     codecs::{
         bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmDecoder, tiff::TiffDecoder,
         webp::WebPDecoder,
@@ -17,6 +17,7 @@ use super::{DecodeError, Limits, samples::rgb8_from_samples};
 pub struct Codec<'a> {
     decoder: Box<dyn ImageDecoder + 'a>,
     format: ImageFormat,
+    is_cut: bool,
     /// `(width, height)` as stored, before the orientation is applied.
     pub size: (usize, usize),
     /// How the stored pixels are to be turned.
@@ -27,12 +28,17 @@ impl<'a> Codec<'a> {
     /// Reads the header.
     pub fn open(format: ImageFormat, bytes: &'a [u8], limits: &Limits) -> Result<Codec<'a>, DecodeError> {
         let name = format_name(format);
+        if let (ImageFormat::Png, Some(pixels)) = (format, png_pixel_count(bytes)) {
+            // The PNG decoder refuses huge sizes too, but calls them a lack of memory.
+            limits.check_pixels(pixels)?;
+        }
+        let is_cut = stated_len(format, bytes).is_some_and(|len| len > bytes.len());
         let mut decoder =
-            open_decoder(format, bytes, limits).map_err(|error| DecodeError::from_image(name, &error))?;
+            open_decoder(format, bytes, limits).map_err(|error| decode_error(name, is_cut, &error))?;
         let (width, height) = decoder.dimensions();
         // Metadata that cannot be read says nothing about the pixels: viewers show such an image unturned.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        Ok(Codec { decoder, format, size: (width as usize, height as usize), orientation })
+        Ok(Codec { decoder, format, is_cut, size: (width as usize, height as usize), orientation })
     }
 
     /// Bytes needed beside the RGB pixels: the samples beyond three bytes a pixel, and what the decoder keeps.
@@ -57,7 +63,8 @@ impl<'a> Codec<'a> {
     /// Decodes to `[height, width, 3]`.
     pub fn read(mut self, limits: &Limits) -> Result<Vec<u8>, DecodeError> {
         let name = format_name(self.format);
-        let fail = |error| DecodeError::from_image(name, &error);
+        let is_cut = self.is_cut;
+        let fail = |error| decode_error(name, is_cut, &error);
         let (color, total_bytes) = (self.decoder.color_type(), self.decoder.total_bytes());
         self.decoder.set_limits(codec_limits(limits)).map_err(fail)?;
         let mut samples = vec![0; total_bytes as usize];
@@ -85,6 +92,30 @@ fn open_decoder<'a>(
         ImageFormat::Tiff => Box::new(TiffDecoder::new(reader)?),
         _ => Box::new(PnmDecoder::new(reader)?),
     })
+}
+
+/// Some decoders call every failure corruption, so a file that states a greater length than it has is believed.
+fn decode_error(name: &'static str, is_cut: bool, error: &ImageError) -> DecodeError {
+    match DecodeError::from_image(name, error) {
+        DecodeError::Corrupt { .. } if is_cut => DecodeError::Truncated { format: name },
+        error => error,
+    }
+}
+
+/// The length of the file that its header states.
+fn stated_len(format: ImageFormat, bytes: &[u8]) -> Option<usize> {
+    let len = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(|len| u32::from_le_bytes(len) as usize);
+    match format {
+        ImageFormat::WebP => len(4)?.checked_add(8),
+        ImageFormat::Bmp => len(2),
+        _ => None,
+    }
+}
+
+/// Width times height of the first chunk, which is always the header.
+fn png_pixel_count(bytes: &[u8]) -> Option<u64> {
+    let side = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    Some(u64::from(side(16)?) * u64::from(side(20)?))
 }
 
 fn codec_limits(limits: &Limits) -> image::Limits {

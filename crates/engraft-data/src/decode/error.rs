@@ -102,8 +102,14 @@ fn says_truncated(error: &ImageError) -> bool {
 
 pub(super) fn is_truncation_message(error: &dyn std::fmt::Display) -> bool {
     let message = error.to_string().to_lowercase();
-    let words =
-        ["unexpected end", "unexpected eof", "end of file", "failed to fill whole buffer", "truncated"];
+    let words = [
+        "unexpected end",
+        "unexpected eof",
+        "end of file",
+        "failed to fill whole buffer",
+        "truncated",
+        "not enough data",
+    ];
     words.iter().any(|word| message.contains(word))
 }
 

@@ -9,6 +9,7 @@ use super::{DecodeError, error::is_truncation_message};
 /// A JPEG whose headers have been read.
 pub struct Jpeg<'a> {
     decoder: JpegDecoder<ZCursor<&'a [u8]>>,
+    bytes: &'a [u8],
     structure: Structure,
     /// `(width, height)` as stored, before the orientation is applied.
     pub size: (usize, usize),
@@ -29,14 +30,7 @@ impl<'a> Jpeg<'a> {
     /// Reads the headers.
     pub fn open(bytes: &'a [u8]) -> Result<Jpeg<'a>, DecodeError> {
         let structure = Structure::read(bytes);
-        // A complete file is read as leniently as libjpeg does. Without its end marker it is used only if every
-        // coefficient is there, which is what strict mode insists on.
-        let options = DecoderOptions::default()
-            .set_strict_mode(!structure.complete)
-            .set_max_width(usize::from(u16::MAX))
-            .set_max_height(usize::from(u16::MAX))
-            .jpeg_set_out_colorspace(ColorSpace::RGB);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        let mut decoder = decoder(bytes, structure);
         decoder.decode_headers().map_err(|error| structure.error(&error))?;
         let info = decoder.info().ok_or_else(|| DecodeError::corrupt("jpeg", "no frame header"))?;
         if info.components == 2 {
@@ -47,21 +41,49 @@ impl<'a> Jpeg<'a> {
             size: (usize::from(info.width), usize::from(info.height)),
             orientation: exif.unwrap_or(Orientation::NoTransforms),
             decoder,
+            bytes,
             structure,
         })
     }
 
     /// Bytes needed beside the RGB pixels.
     pub fn working_bytes(&self) -> u64 {
-        (self.size.0 * self.size.1) as u64 * self.structure.coefficient_bytes_per_pixel
+        let pixel_count = (self.size.0 * self.size.1) as u64;
+        let second_reading_bytes =
+            if self.structure.complete { 0 } else { self.bytes.len() as u64 + 3 * pixel_count };
+        pixel_count * self.structure.coefficient_bytes_per_pixel + second_reading_bytes
     }
 
     /// Decodes to `[height, width, 3]`.
     pub fn read(mut self) -> Result<Vec<u8>, DecodeError> {
         let mut pixels = vec![0; self.size.0 * self.size.1 * 3];
         self.decoder.decode_into(&mut pixels).map_err(|error| self.structure.error(&error))?;
+        if !self.structure.complete && self.needs_more_bytes(&pixels) {
+            return Err(DecodeError::Truncated { format: "jpeg" });
+        }
         Ok(pixels)
     }
+
+    /// Whether other bytes behind the end would change the pixels.
+    ///
+    /// Even in strict mode the decoder takes the last few missing bytes as zero.
+    fn needs_more_bytes(&self, pixels: &[u8]) -> bool {
+        let longer = [self.bytes, &[0x7f; 64], &[0xff, 0xd9]].concat();
+        let mut other_pixels = vec![0; pixels.len()];
+        let read = decoder(&longer, self.structure).decode_into(&mut other_pixels);
+        read.is_err() || other_pixels != pixels
+    }
+}
+
+/// A complete file is read as leniently as libjpeg does. Without its end marker it is used only if every
+/// coefficient is there, which is what strict mode insists on.
+fn decoder(bytes: &[u8], structure: Structure) -> JpegDecoder<ZCursor<&[u8]>> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(!structure.complete)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    JpegDecoder::new_with_options(ZCursor::new(bytes), options)
 }
 
 impl Structure {

@@ -1,5 +1,7 @@
 //! Plans against the definition of the operations, on every instruction set of this machine.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
+
 mod nets;
 mod reference;
 

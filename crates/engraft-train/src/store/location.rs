@@ -32,7 +32,10 @@ impl StoreLocation {
         };
         let folder = match set("ENGRAFT_CACHE") {
             Some(folder) => folder.into(),
-            None => etcetera::choose_base_strategy().map_err(|_| StoreError::NoFolder)?.cache_dir().join("engraft"),
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| StoreError::NoFolder)?
+                .cache_dir()
+                .join("engraft"),
         };
         Ok(StoreLocation { folder, limit_bytes })
     }
@@ -60,9 +63,14 @@ mod tests {
 
     #[test]
     fn sizes_take_decimal_units() {
-        for (text, want) in
-            [("0", 0), ("1000", 1000), ("5k", 5000), ("500M", 500_000_000), ("4 GB", 4_000_000_000), ("1t", 1_000_000_000_000)]
-        {
+        for (text, want) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("5k", 5000),
+            ("500M", 500_000_000),
+            ("4 GB", 4_000_000_000),
+            ("1t", 1_000_000_000_000),
+        ] {
             assert_eq!(parse_size(text).unwrap(), want, "{text}");
         }
     }

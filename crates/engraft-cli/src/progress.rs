@@ -1,0 +1,127 @@
+//! Progress on stderr, and stopping at Ctrl-C.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use engraft::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// A stage shorter than this shows no bar.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+/// Time between two plain lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+const TEMPLATE: &str = "{msg:>12} [{bar:32}] {pos}/{len}  {per_sec}  {eta} left";
+
+/// Shows stages as a bar with rate and time left on a terminal, as a line now and then elsewhere.
+pub struct Display {
+    quiet: bool,
+    stage: Mutex<Stage>,
+    done: AtomicUsize,
+}
+
+struct Stage {
+    name: String,
+    total: usize,
+    started: Instant,
+    shown: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    /// A display that shows nothing if `quiet`, and from now on turns the first Ctrl-C into a request to stop.
+    pub fn new(quiet: bool) -> Display {
+        // Without a handler Ctrl-C ends the process at once, and unfinished files still never take a final name.
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        });
+        let now = Instant::now();
+        let stage = Stage { name: String::new(), total: 0, started: now, shown: now, bar: None };
+        Display { quiet, stage: Mutex::new(stage), done: AtomicUsize::new(0) }
+    }
+
+    /// Takes the bar off the screen, so that other text can be printed.
+    pub fn finish(&self) {
+        if let Some(bar) = self.lock().bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Progress for Display {
+    fn begin(&self, stage: &str, total: usize) {
+        self.finish();
+        self.done.store(0, Ordering::Relaxed);
+        let now = Instant::now();
+        *self.lock() = Stage { name: stage.to_owned(), total, started: now, shown: now, bar: None };
+    }
+
+    fn step(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.quiet {
+            return;
+        }
+        let mut stage = self.lock();
+        stage.show(done);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+impl Stage {
+    fn show(&mut self, done: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+        } else if self.started.elapsed() > SHOW_AFTER && console_is_terminal() {
+            self.bar = Some(self.new_bar(done));
+        } else if self.shown.elapsed() > LINE_EVERY {
+            self.shown = Instant::now();
+            eprintln!("{}", self.line(done));
+        }
+    }
+
+    fn new_bar(&self, done: usize) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(self.total as u64), ProgressDrawTarget::stderr());
+        // The template is ours and valid; a plain bar is still better than none.
+        bar.set_style(
+            ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_message(self.name.clone());
+        bar.set_elapsed(self.started.elapsed());
+        bar.set_position(done as u64);
+        bar
+    }
+
+    fn line(&self, done: usize) -> String {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let rate = done as f64 / seconds.max(1e-9);
+        let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
+        format!("{} {done}/{}, {rate:.0}/s, {left:.0} s left", self.name, self.total)
+    }
+}
+
+fn console_is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stderr())
+}

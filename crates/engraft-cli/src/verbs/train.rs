@@ -1,0 +1,121 @@
+//! `engraft train`: from a folder of images to a model and a judgement of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use engraft::{Backbone, Classifier, Filter, Fit, Progress, TrainOptions, TrainReport};
+use serde_json::json;
+
+use crate::{
+    exit::{Outcome, UsageError},
+    options::Common,
+    output,
+    progress::Display,
+};
+
+/// Train a classifier on a folder of class folders, and judge it.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder of class folders, or of train, val and test with class folders in each
+    data: PathBuf,
+    /// Folder of class folders to judge the model on
+    #[arg(long, value_name = "DIR")]
+    test: Option<PathBuf>,
+    /// Backbone, one of those that `engraft models` lists
+    #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
+    backbone: String,
+    /// Weights of the backbone [default: inside the binary, or NAME.safetensors in the folder ENGRAFT_WEIGHTS]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Where to write the model [default: DATA-NAME.safetensors in the current folder]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How images fill the square input: stretch, crop, pad, or auto to choose by cross-validation
+    #[arg(long, default_value = "auto", value_parser = parse_fit)]
+    fit: FitChoice,
+    /// Filter for resizing: nearest, bilinear, bicubic or lanczos
+    #[arg(long, default_value_t = Filter::Bicubic)]
+    filter: Filter,
+    /// Folds of cross-validation
+    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS)]
+    folds: usize,
+    /// Seed of the folds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Fail if any file is skipped
+    #[arg(long)]
+    strict: bool,
+    /// Exit with 5 if the accuracy on the test part, or else in cross-validation, is below X (0 to 1)
+    #[arg(long, value_name = "X", value_parser = super::parse_accuracy)]
+    min_accuracy: Option<f64>,
+}
+
+/// A fit, or `None` to choose one.
+#[derive(Clone, Copy)]
+struct FitChoice(Option<Fit>);
+
+/// Trains, writes the model, prints the report.
+pub fn run(args: Args, common: &Common) -> Result<Outcome> {
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => default_out(&args.data)?,
+    };
+    let options = TrainOptions {
+        test: args.test,
+        fit: args.fit.0,
+        filter: args.filter,
+        folds: args.folds,
+        seed: args.seed,
+        strict: args.strict,
+    };
+    let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
+    let display = Display::new(common.quiet);
+    let report = train_and_save(&args.data, backbone, &options, &out, &display)?;
+    display.finish();
+    print(&report, &out, common)?;
+    Ok(super::gate(args.min_accuracy, report.headline_accuracy()))
+}
+
+/// Trains on `data` and writes the model to `out`; shared with the demo.
+pub fn train_and_save(
+    data: &Path,
+    backbone: Backbone,
+    options: &TrainOptions,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<TrainReport> {
+    let store = super::open_store();
+    let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
+    classifier.save(out)?;
+    Ok(report)
+}
+
+/// Prints the report of a training whose model stands at `out`; shared with the demo.
+pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
+    report.warnings.iter().for_each(|warning| output::warning(warning));
+    if common.json {
+        let mut document = serde_json::to_value(report)?;
+        document["model"] = json!(out);
+        document["threads"] = json!(common.threads());
+        return output::json(&document);
+    }
+    output::text(&format!("{}\nmodel written to {}\n", report.text(), out.display()))?;
+    Ok(())
+}
+
+/// `DATA-NAME.safetensors` in the current folder.
+fn default_out(data: &Path) -> Result<PathBuf> {
+    let whole = std::fs::canonicalize(data).with_context(|| format!("{}: no such folder", data.display()));
+    let whole = whole.map_err(|error| engraft::Error::data(data, &format!("{error:#}")))?;
+    let name = whole.file_name().ok_or_else(|| UsageError("DATA has no name, expected --out FILE".to_owned()))?;
+    let mut file_name = name.to_owned();
+    file_name.push(".safetensors");
+    Ok(PathBuf::from(file_name))
+}
+
+fn parse_fit(text: &str) -> Result<FitChoice, String> {
+    if text == "auto" {
+        return Ok(FitChoice(None));
+    }
+    text.parse().map(|fit| FitChoice(Some(fit))).map_err(|error: engraft::UnknownName| format!("{error}, auto"))
+}

@@ -1,0 +1,230 @@
+//! From image files to features: read, look up, decode what is new, run the network, store.
+
+use std::{
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use engraft_data::{Digest, Filter, Fit, Image, Limits, MemoryBudget, ReadError, ReadFile, fit_image};
+use engraft_engine::{EngineError, Plan, Worker};
+use rayon::prelude::*;
+
+use crate::{
+    progress::Progress,
+    store::{FeatureKey, FeatureSpace, Store, StoreError, StoredFeatures},
+};
+
+/// Memory for files and decoded images, shared by all threads, in bytes.
+const DECODE_BUDGET_BYTES: u64 = 128 << 20;
+
+/// Turns image files into features of one backbone.
+pub struct Embedder<'a> {
+    plan: &'a Plan,
+    /// Names everything but fit and filter, which are filled in per request.
+    space: FeatureSpace,
+    filter: Filter,
+    store: Option<&'a Store>,
+    limits: Limits,
+    budget: MemoryBudget,
+    /// Buffers of threads that are not running the network just now.
+    workers: Mutex<Vec<Worker>>,
+    decode_nanos: AtomicU64,
+    network_nanos: AtomicU64,
+    store_error: Mutex<Option<StoreError>>,
+}
+
+/// The features of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedImage {
+    /// Digest of the file's bytes.
+    pub file_hash: Digest,
+    /// Digest of the decoded pixels.
+    pub pixel_hash: Digest,
+    /// Per requested fit, in their order, `[feature_len]`.
+    pub features: Vec<Vec<f32>>,
+}
+
+/// Why an image has no features.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// The file could not be read or decoded.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The network does not take such an image: a bug, since every image is resized for it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl EmbedError {
+    /// A short constant name of the kind of error, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            EmbedError::Read(error) => error.kind(),
+            EmbedError::Engine(_) => "engine",
+            EmbedError::Cancelled => "interrupted",
+        }
+    }
+}
+
+/// Where the time of an [`Embedder`] went, summed over its threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmbedTimes {
+    /// Reading, hashing, looking up, decoding and resizing.
+    pub decode: Duration,
+    /// Running the network.
+    pub network: Duration,
+}
+
+impl<'a> Embedder<'a> {
+    /// An embedder for `plan`, whose input is a square RGB image and whose output is a vector. `space` names the plan;
+    /// its `fit` and `filter` are filled in by the embedder. Without a store everything is computed.
+    pub fn new(
+        plan: &'a Plan,
+        space: FeatureSpace,
+        filter: Filter,
+        store: Option<&'a Store>,
+    ) -> Embedder<'a> {
+        Embedder {
+            plan,
+            space: FeatureSpace { filter: filter.name().to_owned(), ..space },
+            filter,
+            store,
+            limits: Limits::default(),
+            budget: MemoryBudget::new(DECODE_BUDGET_BYTES),
+            workers: Mutex::default(),
+            decode_nanos: AtomicU64::new(0),
+            network_nanos: AtomicU64::new(0),
+            store_error: Mutex::default(),
+        }
+    }
+
+    /// The features of every file under every fit, in the order of `paths`, computed in the current rayon pool.
+    ///
+    /// A file that cannot be used has its reason in its place. After an interruption the remaining files have
+    /// [`EmbedError::Cancelled`].
+    pub fn embed(
+        &self,
+        paths: &[&Path],
+        fits: &[Fit],
+        progress: &dyn Progress,
+    ) -> Vec<Result<EmbeddedImage, EmbedError>> {
+        paths
+            .par_iter()
+            .with_max_len(1)
+            .map(|path| {
+                if progress.is_cancelled() {
+                    return Err(EmbedError::Cancelled);
+                }
+                let embedded = self.embed_file(path, fits, paths.len() == 1);
+                progress.step();
+                embedded
+            })
+            .collect()
+    }
+
+    /// The features of one image that is already decoded, never stored; `fit` of `None` takes it as it is.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the image is taken as it is and has not the size of the network's input.
+    pub fn embed_image(&self, image: &Image, fit: Option<Fit>, alone: bool) -> Result<Vec<f32>, EngineError> {
+        match fit {
+            Some(fit) => self.run(&fit_image(image, self.space.input[0], fit, self.filter), alone),
+            None => self.run(image, alone),
+        }
+    }
+
+    /// Where the time went so far.
+    pub fn times(&self) -> EmbedTimes {
+        let duration = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
+        EmbedTimes { decode: duration(&self.decode_nanos), network: duration(&self.network_nanos) }
+    }
+
+    /// The first failure to write to the store, such as a full disk; features are right all the same.
+    pub fn take_store_error(&self) -> Option<StoreError> {
+        lock(&self.store_error).take()
+    }
+
+    fn embed_file(&self, path: &Path, fits: &[Fit], alone: bool) -> Result<EmbeddedImage, EmbedError> {
+        let read = || ReadFile::open(path, &self.limits, &self.budget);
+        let file = self.timed(&self.decode_nanos, read)?;
+        let file_hash = file.hash();
+        let keys: Vec<FeatureKey> = fits.iter().map(|&fit| self.key(file_hash, fit)).collect();
+        let stored = self.timed(&self.decode_nanos, || self.look_up(&keys));
+        if let Some((pixel_hash, features)) = stored {
+            return Ok(EmbeddedImage { file_hash, pixel_hash, features });
+        }
+        let image = self.timed(&self.decode_nanos, || file.decode(&self.limits))?;
+        let pixel_hash = self.timed(&self.decode_nanos, || image.image.pixel_hash());
+        let compute = |(key, &fit)| self.compute(&image.image, pixel_hash, key, fit, alone);
+        let features = keys.iter().zip(fits).map(compute).collect::<Result<_, _>>()?;
+        Ok(EmbeddedImage { file_hash, pixel_hash, features })
+    }
+
+    /// The features under every key, if all are stored.
+    fn look_up(&self, keys: &[FeatureKey]) -> Option<(Digest, Vec<Vec<f32>>)> {
+        let store = self.store?;
+        let found = keys.iter().map(|key| store.get(key)).collect::<Option<Vec<StoredFeatures>>>()?;
+        let pixel_hash = found.first()?.pixel_hash;
+        Some((pixel_hash, found.into_iter().map(|stored| stored.values).collect()))
+    }
+
+    /// The features under one key, stored if they were not.
+    fn compute(
+        &self,
+        image: &Image,
+        pixel_hash: Digest,
+        key: &FeatureKey,
+        fit: Fit,
+        alone: bool,
+    ) -> Result<Vec<f32>, EngineError> {
+        if let Some(stored) = self.store.and_then(|store| store.get(key)) {
+            return Ok(stored.values);
+        }
+        let fitted =
+            self.timed(&self.decode_nanos, || fit_image(image, self.space.input[0], fit, self.filter));
+        let stored = StoredFeatures { pixel_hash, values: self.run(&fitted, alone)? };
+        if let Some(Err(error)) = self.store.map(|store| store.put(key, &stored)) {
+            lock(&self.store_error).get_or_insert(error);
+        }
+        Ok(stored.values)
+    }
+
+    /// Runs the network on this thread, or on all of them for an image that is alone.
+    fn run(&self, image: &Image, alone: bool) -> Result<Vec<f32>, EngineError> {
+        let mut values = vec![0.0; self.space.feature_len];
+        self.timed(&self.network_nanos, || {
+            if alone {
+                return self.plan.run_u8(&[&image.pixels], &mut values);
+            }
+            let mut worker = lock(&self.workers).pop().unwrap_or_else(|| self.plan.worker());
+            let result = self.plan.run_one_u8(&mut worker, &image.pixels, &mut values);
+            lock(&self.workers).push(worker);
+            result
+        })?;
+        Ok(values)
+    }
+
+    fn key(&self, image: Digest, fit: Fit) -> FeatureKey {
+        FeatureKey { image, space: FeatureSpace { fit: fit.name().to_owned(), ..self.space.clone() } }
+    }
+
+    fn timed<T>(&self, nanos: &AtomicU64, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        nanos.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        result
+    }
+}
+
+/// A thread that panicked while it held the lock left a whole value behind.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,117 @@
+//! A pretrained network, ready to turn images into features.
+
+use std::path::{Path, PathBuf};
+
+use engraft_data::{DECODER_REVISION, Digest};
+use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
+use engraft_graph::{Graph, NamedTensors};
+use engraft_train::FeatureSpace;
+use engraft_zoo::{Ending, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// A frozen network from a square RGB image to a feature vector.
+pub struct Backbone {
+    pub(crate) info: BackboneInfo,
+    pub(crate) graph: Graph,
+    pub(crate) weights: NamedTensors,
+    pub(crate) plan: Plan,
+}
+
+/// What identifies a backbone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneInfo {
+    /// Its name in the zoo.
+    pub name: String,
+    /// SHA-256 of the weight file it was made from.
+    pub weights_sha256: String,
+    /// Side of its square input, in pixels.
+    pub input_size: usize,
+    /// Length of its feature vector.
+    pub features: usize,
+}
+
+impl Backbone {
+    /// The backbone inside the binary.
+    pub const DEFAULT: &str = "efficientnet_lite0";
+
+    /// Opens the backbone `name` with its weights from `weights`, or else from the binary or from `NAME.safetensors`
+    /// in the folder that the environment variable `ENGRAFT_WEIGHTS` names.
+    ///
+    /// # Errors
+    /// If the name is unknown, or its weights are missing or wrong.
+    pub fn open(name: &str, weights: Option<&Path>) -> Result<Backbone, Error> {
+        let folder =
+            std::env::var_os("ENGRAFT_WEIGHTS").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let source = match weights {
+            Some(path) => Source::File(path),
+            None => Source::Default { weights_dir: folder.as_deref() },
+        };
+        let opened = engraft_zoo::open(name, source, Ending::Features)?;
+        let info = BackboneInfo {
+            name: opened.spec.name.to_owned(),
+            weights_sha256: opened.weights_sha256,
+            input_size: opened.spec.preprocessing.input_side_px,
+            features: opened.spec.feature_len,
+        };
+        Backbone::compile(info, opened.graph, opened.weights).map_err(Error::Engine)
+    }
+
+    /// What identifies it.
+    pub fn info(&self) -> &BackboneInfo {
+        &self.info
+    }
+
+    /// Its network.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The instruction set it runs on.
+    pub fn instruction_set(&self) -> &'static str {
+        self.plan.isa_name()
+    }
+
+    /// The same network for images of another height and width, in pixels.
+    pub(crate) fn at_size(self, input_px: [usize; 2]) -> Result<Backbone, Error> {
+        let spec = engraft_zoo::backbone(&self.info.name)?;
+        let graph = spec.graph_at(input_px, Ending::Features).map_err(EngineError::Graph)?;
+        Ok(Backbone::compile(self.info, graph, self.weights)?)
+    }
+
+    pub(crate) fn compile(
+        info: BackboneInfo,
+        graph: Graph,
+        weights: NamedTensors,
+    ) -> Result<Backbone, EngineError> {
+        let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
+        Ok(Backbone { info, graph, weights, plan })
+    }
+
+    /// Names this backbone's features; fit and filter are filled in where images are embedded.
+    pub(crate) fn feature_space(&self) -> FeatureSpace {
+        let side_px = self.info.input_size;
+        FeatureSpace {
+            backbone_sha256: self.info.weights_sha256.clone(),
+            graph: graph_digest(&self.graph),
+            output: self.graph.node(self.graph.output()).name.clone(),
+            input: [side_px, side_px],
+            feature_len: self.info.features,
+            fit: String::new(),
+            filter: String::new(),
+            decoder: DECODER_REVISION.to_owned(),
+            engine: ENGINE_REVISION.to_owned(),
+            precision: "f32".to_owned(),
+            instruction_set: self.instruction_set().to_owned(),
+            view: "original".to_owned(),
+        }
+    }
+}
+
+/// A network's description identifies it; the order of its fields is fixed.
+fn graph_digest(graph: &Graph) -> Digest {
+    let json = serde_json::to_vec(graph).expect("a graph of plain numbers and strings always serialises");
+    Digest::of(&json)
+}

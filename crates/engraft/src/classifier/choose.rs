@@ -1,0 +1,70 @@
+//! Choosing fit and strength by cross-validation, then solving the head on all training images.
+
+use engraft_data::Fit;
+use engraft_train::{Features, Folds, LinearHead, Score, Selection, fit, group_ids, select};
+
+use super::{
+    TrainOptions,
+    train_report::{CrossValidation, FitAccuracy},
+};
+use crate::{Error, embedded_part::EmbeddedPart};
+
+/// A head and how it came about.
+pub(super) struct Chosen {
+    pub fit: Fit,
+    pub l2: f64,
+    pub head: LinearHead,
+    /// None where nothing could be held out.
+    pub cv: Option<CrossValidation>,
+    pub warnings: Vec<String>,
+}
+
+/// Chooses among `fits`, whose features `train` holds in the same order.
+pub(super) fn choose(
+    train: &EmbeddedPart,
+    fits: &[Fit],
+    classes: &[String],
+    options: &TrainOptions,
+) -> Result<Chosen, Error> {
+    let dim = train.features[0].len() / train.len();
+    let candidates =
+        train.features.iter().map(|values| Features::new(values, dim)).collect::<Result<Vec<_>, _>>()?;
+    let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
+    let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
+    let selection = select(&candidates, &train.labels, classes.len(), &folds)?;
+    let solved = fit(candidates[selection.candidate], &train.labels, classes.len(), selection.l2)?;
+    let mut warnings: Vec<String> = folds.warnings().iter().map(|warning| warning.message(classes)).collect();
+    if folds.count() == 0 {
+        warnings.push("no class has two different images: nothing was cross-validated".to_owned());
+    }
+    Ok(Chosen {
+        fit: fits[selection.candidate],
+        l2: selection.l2,
+        head: solved.head,
+        cv: cross_validation(&selection, fits, &train.labels, classes, &folds)?,
+        warnings,
+    })
+}
+
+fn cross_validation(
+    selection: &Selection,
+    fits: &[Fit],
+    labels: &[usize],
+    classes: &[String],
+    folds: &Folds,
+) -> Result<Option<CrossValidation>, Error> {
+    if folds.count() == 0 {
+        return Ok(None);
+    }
+    let held_out = labels.iter().zip(&selection.out_of_fold);
+    let (labels, predicted): (Vec<usize>, Vec<usize>) =
+        held_out.filter_map(|(&label, &predicted)| Some((label, predicted?))).unzip();
+    let tried = fits.iter().zip(&selection.accuracies);
+    Ok(Some(CrossValidation {
+        score: Score::new(&labels, &predicted, classes)?,
+        folds: folds.count(),
+        l2: selection.l2,
+        optimistic: selection.optimistic,
+        fits: tried.map(|(fit, &accuracy)| FitAccuracy { fit: fit.name().to_owned(), accuracy }).collect(),
+    }))
+}

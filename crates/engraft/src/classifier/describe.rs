@@ -1,0 +1,88 @@
+//! What a model file says about itself.
+
+use serde::Serialize;
+
+use super::Classifier;
+use crate::{backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing};
+
+/// Everything in a model file but the numbers of its tensors.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// Layout of the file.
+    pub format: u32,
+    /// Names of the classes, in order.
+    pub classes: Vec<String>,
+    /// Its backbone.
+    pub backbone: BackboneInfo,
+    /// How images are brought to the network's input.
+    pub preprocessing: Preprocessing,
+    /// Values in the backbone's weights.
+    pub backbone_parameters: usize,
+    /// Values in the head.
+    pub head_parameters: usize,
+    /// Operations of the network.
+    pub nodes: usize,
+    /// How it was trained and judged.
+    pub training: Manifest,
+}
+
+impl Classifier {
+    /// What the model file says about itself.
+    pub fn describe(&self) -> Description {
+        let header = &self.header;
+        Description {
+            format: header.format,
+            classes: header.classes.clone(),
+            backbone: header.backbone.clone(),
+            preprocessing: header.preprocessing.clone(),
+            backbone_parameters: header.graph.parameter_count(),
+            head_parameters: self.head.weight().len() + self.head.bias().len(),
+            nodes: header.graph.nodes().len(),
+            training: header.training.clone(),
+        }
+    }
+}
+
+impl Description {
+    /// The description as lines for people.
+    pub fn text(&self) -> String {
+        let Description { backbone, preprocessing, training, .. } = self;
+        let mut lines = vec![
+            format!("model format   {}, written by engraft {}", self.format, training.engraft),
+            format!("classes        {}: {}", self.classes.len(), self.classes.join(", ")),
+            format!(
+                "backbone       {}, {} parameters in {} nodes",
+                backbone.name, self.backbone_parameters, self.nodes
+            ),
+            format!("weights        sha256 {}", backbone.weights_sha256),
+            format!(
+                "input          {size} x {size} RGB, fit {}, filter {}",
+                preprocessing.fit,
+                preprocessing.filter,
+                size = backbone.input_size
+            ),
+            format!(
+                "head           linear, {} features, {} parameters, l2 {:.3e}",
+                backbone.features, self.head_parameters, training.l2
+            ),
+            format!(
+                "trained on     {} images, sha256 {}, seed {}, {}",
+                training.data.train.images,
+                training.data.train.sha256,
+                training.seed,
+                training.instruction_set
+            ),
+        ];
+        let cv = training.cv.as_ref().map(|cv| &cv.score);
+        for (name, score) in [("cv", cv), ("val", training.val.as_ref()), ("test", training.test.as_ref())] {
+            if let Some(score) = score {
+                let [low, high] = score.ci95;
+                lines.push(format!(
+                    "{name:<14} accuracy {:.3} (95 % from {low:.3} to {high:.3})",
+                    score.accuracy
+                ));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}

@@ -1,0 +1,305 @@
+//! Training: embed, choose fit and strength, solve, judge.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use engraft_data::{DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, scan, scan_test};
+use engraft_engine::ENGINE_REVISION;
+use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
+
+use super::{
+    Classifier,
+    choose::{self, Chosen},
+    evaluate::{class_warnings, score},
+    train_report::{ImageCounts, Leak, Seconds, TrainReport},
+};
+use crate::{
+    Error,
+    backbone::Backbone,
+    embedded_part::{self, EmbeddedPart},
+    manifest::{DataParts, Manifest, PartRecord},
+    model_file::{FORMAT, Header, Preprocessing},
+    skipped,
+};
+
+/// Choices of a training.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// A folder of class folders to judge the model on, instead of the data set's own test part.
+    pub test: Option<PathBuf>,
+    /// How images fill the input; `None` to choose by cross-validation.
+    pub fit: Option<Fit>,
+    /// The filter images are resized with.
+    pub filter: Filter,
+    /// Folds of cross-validation, at least 2.
+    pub folds: usize,
+    /// Seed of the folds.
+    pub seed: u64,
+    /// Whether a skipped file is an error.
+    pub strict: bool,
+}
+
+impl TrainOptions {
+    /// Folds where nothing else is asked for.
+    pub const DEFAULT_FOLDS: usize = 5;
+}
+
+impl Default for TrainOptions {
+    fn default() -> TrainOptions {
+        let folds = TrainOptions::DEFAULT_FOLDS;
+        TrainOptions { test: None, fit: None, filter: Filter::Bicubic, folds, seed: 0, strict: false }
+    }
+}
+
+impl Classifier {
+    /// Trains a head for `backbone` on the folder of class folders `data`.
+    ///
+    /// Fit and strength are chosen by cross-validation on the training part; the validation and test parts are only
+    /// judged on. The model depends on the images, their classes, the options and the instruction set alone.
+    ///
+    /// # Errors
+    /// If `data` is no data set or has usable images of fewer than two classes, if `strict` and a file was skipped, if a
+    /// setting is out of range, or [`Error::Interrupted`] if `progress` says so.
+    pub fn train(
+        data: &Path,
+        backbone: Backbone,
+        options: &TrainOptions,
+        store: Option<&Store>,
+        progress: &dyn Progress,
+    ) -> Result<(Classifier, TrainReport), Error> {
+        check(options)?;
+        let started = Instant::now();
+        let found = find(data, options)?;
+        let scanned = Instant::now();
+        let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
+        let training = Training { found, options, embedder: &embedder, progress };
+        let trained = training.run()?;
+        let seconds = training.seconds(scanned - started, trained.choosing, started.elapsed());
+        let header = training.header(&trained, &backbone);
+        let report = training.report(&trained, &backbone, seconds);
+        let Chosen { fit, head, .. } = trained.chosen;
+        Ok((Classifier { header, fit, filter: options.filter, backbone, head }, report))
+    }
+}
+
+/// A training's input.
+struct Training<'a> {
+    found: Found,
+    options: &'a TrainOptions,
+    embedder: &'a Embedder<'a>,
+    progress: &'a dyn Progress,
+}
+
+/// What was found in the folders.
+struct Found {
+    data: Dataset,
+    warnings: Vec<String>,
+}
+
+/// A training's result.
+struct Trained {
+    chosen: Chosen,
+    train: PartRecord,
+    val: Option<Judged>,
+    test: Option<Judged>,
+    skipped: Vec<Skipped>,
+    warnings: Vec<String>,
+    choosing: Duration,
+}
+
+/// A part that was judged on.
+struct Judged {
+    record: PartRecord,
+    /// None where the part has no usable image.
+    score: Option<Score>,
+    leaks: Vec<Leak>,
+    skipped: Vec<Skipped>,
+    warnings: Vec<String>,
+}
+
+fn check(options: &TrainOptions) -> Result<(), Error> {
+    if options.folds >= 2 {
+        return Ok(());
+    }
+    Err(Error::Setting { setting: "--folds", found: options.folds.to_string(), expected: "at least 2" })
+}
+
+/// Finds the data set; a test folder of its own takes the place of the data set's test part.
+fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> {
+    let mut data = scan(root)?;
+    let mut warnings = Vec::new();
+    if !data.empty_classes.is_empty() {
+        warnings.push(format!("classes without images: {}", data.empty_classes.join(", ")));
+    }
+    if let Some(folder) = &options.test {
+        if data.test.is_some() {
+            warnings.push(format!("the test part is taken from {}, not from the data set", folder.display()));
+        }
+        let TestSet { part, skipped, ignored } = scan_test(folder, &data.classes)?;
+        data.test = Some(part);
+        data.skipped.extend(skipped);
+        data.ignored += ignored;
+    }
+    Ok(Found { data, warnings })
+}
+
+impl Training<'_> {
+    fn run(&self) -> Result<Trained, Error> {
+        let data = &self.found.data;
+        let fits: &[Fit] = self.options.fit.as_slice();
+        let fits = if fits.is_empty() { Fit::ALL } else { fits };
+        let train = embedded_part::embed(self.embedder, &data.train, fits, "embedding", self.progress)?;
+        self.check_classes(&train)?;
+        let started = Instant::now();
+        let chosen = choose::choose(&train, fits, &data.classes, self.options)?;
+        let choosing = started.elapsed();
+        let val = self.judge("val", &data.val, &chosen, &train)?;
+        let test = self.judge("test", &data.test, &chosen, &train)?;
+
+        let mut skipped = [&data.skipped[..], &train.skipped].concat();
+        let mut warnings = [&self.found.warnings[..], &chosen.warnings].concat();
+        for part in [&val, &test].into_iter().flatten() {
+            skipped.extend_from_slice(&part.skipped);
+            warnings.extend_from_slice(&part.warnings);
+        }
+        warnings.extend(self.embedder.take_store_error().map(|error| error.to_string()));
+        if self.options.strict {
+            skipped::refuse(&skipped)?;
+        }
+        let train = record(&train, &data.classes);
+        Ok(Trained { chosen, train, val, test, skipped, warnings, choosing })
+    }
+
+    fn check_classes(&self, train: &EmbeddedPart) -> Result<(), Error> {
+        let mut present = train.labels.clone();
+        present.sort_unstable();
+        present.dedup();
+        if present.len() >= 2 {
+            return Ok(());
+        }
+        Err(Error::TooFewClasses { root: self.found.data.root.clone(), found: present.len() })
+    }
+
+    fn judge(
+        &self,
+        name: &str,
+        part: &Option<Part>,
+        chosen: &Chosen,
+        train: &EmbeddedPart,
+    ) -> Result<Option<Judged>, Error> {
+        let Some(part) = part else { return Ok(None) };
+        let classes = &self.found.data.classes;
+        let stage = format!("embedding {name}");
+        let embedded =
+            embedded_part::embed(self.embedder, &part.samples, &[chosen.fit], &stage, self.progress)?;
+        let leaks = find_leaks(train, &embedded);
+        let mut warnings =
+            class_warnings(&format!("the {name} part"), &part.missing_classes, &part.extra_classes);
+        if let Some(Leak { judged, train }) = leaks.first() {
+            let count = leaks.len();
+            warnings.push(format!(
+                "{count} of {} {name} images stand in the training part too, which flatters the {name} score; the \
+                 first is {judged}, the same as {train}",
+                embedded.len()
+            ));
+        }
+        if embedded.len() == 0 {
+            warnings.push(format!("the {name} part has no usable image of a training class"));
+        }
+        Ok(Some(Judged {
+            record: record(&embedded, classes),
+            score: (embedded.len() > 0).then(|| score(&chosen.head, &embedded, classes)).transpose()?,
+            leaks,
+            skipped: embedded.skipped,
+            warnings,
+        }))
+    }
+
+    /// Threads work side by side, so their summed time is divided by their number.
+    fn seconds(&self, scan: Duration, choosing: Duration, total: Duration) -> Seconds {
+        let EmbedTimes { decode, network } = self.embedder.times();
+        let threads = rayon::current_num_threads() as f64;
+        Seconds {
+            scan: scan.as_secs_f64(),
+            decode: decode.as_secs_f64() / threads,
+            embed: network.as_secs_f64() / threads,
+            fit: choosing.as_secs_f64(),
+            total: total.as_secs_f64(),
+        }
+    }
+
+    fn header(&self, trained: &Trained, backbone: &Backbone) -> Header {
+        let part_record = |part: &Option<Judged>| part.as_ref().map(|judged| judged.record.clone());
+        let training = Manifest {
+            engraft: env!("CARGO_PKG_VERSION").to_owned(),
+            instruction_set: backbone.instruction_set().to_owned(),
+            decoder: DECODER_REVISION.to_owned(),
+            engine: ENGINE_REVISION.to_owned(),
+            seed: self.options.seed,
+            l2: trained.chosen.l2,
+            data: DataParts {
+                train: trained.train.clone(),
+                val: part_record(&trained.val),
+                test: part_record(&trained.test),
+            },
+            cv: trained.chosen.cv.clone(),
+            val: part_score(&trained.val),
+            test: part_score(&trained.test),
+        };
+        let preprocessing = Preprocessing {
+            fit: trained.chosen.fit.name().to_owned(),
+            filter: self.options.filter.name().to_owned(),
+        };
+        let classes = self.found.data.classes.clone();
+        let (graph, backbone) = (backbone.graph.clone(), backbone.info.clone());
+        Header { format: FORMAT, classes, preprocessing, backbone, training, graph }
+    }
+
+    fn report(&self, trained: &Trained, backbone: &Backbone, seconds: Seconds) -> TrainReport {
+        let count = |part: &Option<Judged>| part.as_ref().map(|judged| judged.record.images);
+        let parts = [&trained.val, &trained.test].into_iter().flatten();
+        TrainReport {
+            classes: self.found.data.classes.clone(),
+            images: ImageCounts {
+                train: trained.train.images,
+                val: count(&trained.val),
+                test: count(&trained.test),
+                skipped: skipped::listed(&trained.skipped),
+                ignored: self.found.data.ignored,
+            },
+            backbone: backbone.info.clone(),
+            fit: trained.chosen.fit.name().to_owned(),
+            filter: self.options.filter.name().to_owned(),
+            cv: trained.chosen.cv.clone(),
+            val: part_score(&trained.val),
+            test: part_score(&trained.test),
+            leaks: parts.flat_map(|judged| judged.leaks.clone()).collect(),
+            warnings: trained.warnings.clone(),
+            seconds,
+            seed: self.options.seed,
+        }
+    }
+}
+
+fn part_score(part: &Option<Judged>) -> Option<Score> {
+    part.as_ref()?.score.clone()
+}
+
+fn record(part: &EmbeddedPart, classes: &[String]) -> PartRecord {
+    PartRecord { images: part.len(), sha256: part.digest(classes).to_string() }
+}
+
+/// Judged images with the bytes or the pixels of a training image.
+fn find_leaks(train: &EmbeddedPart, judged: &EmbeddedPart) -> Vec<Leak> {
+    let same_bytes = leaks(&train.file_hashes, &judged.file_hashes);
+    let same_pixels = leaks(&train.pixel_hashes, &judged.pixel_hashes);
+    let by_judged: BTreeMap<usize, usize> = same_pixels.into_iter().chain(same_bytes).collect();
+    let leak = |(judged_index, train_index): (usize, usize)| Leak {
+        judged: judged.relative[judged_index].clone(),
+        train: train.relative[train_index].clone(),
+    };
+    by_judged.into_iter().map(leak).collect()
+}

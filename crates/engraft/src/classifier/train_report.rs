@@ -1,0 +1,162 @@
+//! What a training reports, as data and as text.
+
+use engraft_train::{OPTIMISTIC, Score, report as score_report};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backbone::BackboneInfo,
+    skipped::{self, SkippedFile},
+};
+
+/// Everything a training found out.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainReport {
+    /// Names of the classes, in the order of all lists.
+    pub classes: Vec<String>,
+    /// How many images were used, and what was not.
+    pub images: ImageCounts,
+    /// The backbone.
+    pub backbone: BackboneInfo,
+    /// The fit in use.
+    pub fit: String,
+    /// The filter in use.
+    pub filter: String,
+    /// Score of out-of-fold predictions, where there are folds.
+    pub cv: Option<CrossValidation>,
+    /// Score on the validation part, if there is one.
+    pub val: Option<Score>,
+    /// Score on the test part, if there is one.
+    pub test: Option<Score>,
+    /// Test and validation images that stand in the training part too.
+    pub leaks: Vec<Leak>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Seed of the folds.
+    pub seed: u64,
+}
+
+/// Numbers of images, and the files that were not used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImageCounts {
+    /// Images trained on.
+    pub train: usize,
+    /// Images of the validation part, if there is one.
+    pub val: Option<usize>,
+    /// Images of the test part, if there is one.
+    pub test: Option<usize>,
+    /// Files of any part that were not used, and why.
+    pub skipped: Vec<SkippedFile>,
+    /// Number of files that are known junk.
+    pub ignored: usize,
+}
+
+/// A score of out-of-fold predictions, and what was chosen by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CrossValidation {
+    /// The score.
+    #[serde(flatten)]
+    pub score: Score,
+    /// Number of folds.
+    pub folds: usize,
+    /// The chosen strength of the penalty.
+    pub l2: f64,
+    /// Whether fit and strength were chosen on these same folds, which makes the score a little too good.
+    pub optimistic: bool,
+    /// Accuracy of each fit that was tried, at its best strength.
+    pub fits: Vec<FitAccuracy>,
+}
+
+/// The cross-validated accuracy of one fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitAccuracy {
+    /// The fit.
+    pub fit: String,
+    /// Share of right out-of-fold predictions.
+    pub accuracy: f64,
+}
+
+/// An image that is judged on and trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// The image in the test or validation part.
+    pub judged: String,
+    /// The image in the training part with the same bytes or pixels.
+    pub train: String,
+}
+
+/// Where the time of a training went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Finding the files.
+    pub scan: f64,
+    /// Reading, looking up, decoding and resizing: the share of the elapsed time that threads spent on it.
+    pub decode: f64,
+    /// Running the network, likewise.
+    pub embed: f64,
+    /// Choosing fit and strength, and solving the head.
+    pub fit: f64,
+    /// All of it, from the first file to the last score.
+    pub total: f64,
+}
+
+impl TrainReport {
+    /// The accuracy a quality gate judges: on the test part, or else in cross-validation.
+    pub fn headline_accuracy(&self) -> Option<f64> {
+        self.test.as_ref().or(self.cv.as_ref().map(|cv| &cv.score)).map(|score| score.accuracy)
+    }
+
+    /// The report as text for people.
+    pub fn text(&self) -> String {
+        let mut text = self.summary();
+        if let Some(cv) = &self.cv {
+            text += &format!("\nCross-validation, {} folds\n{}", cv.folds, score_report(&cv.score));
+            if cv.optimistic {
+                text += &format!("{OPTIMISTIC}\n");
+            }
+        }
+        for (name, score) in [("Validation", &self.val), ("Test", &self.test)] {
+            if let Some(score) = score {
+                text += &format!("\n{name}\n{}", score_report(score));
+            }
+        }
+        let Seconds { scan, decode, embed, fit, total } = self.seconds;
+        text += &format!(
+            "\n{total:.2} s: scan {scan:.2}, decode {decode:.2}, embed {embed:.2}, choose and fit {fit:.2}\n"
+        );
+        text
+    }
+
+    fn summary(&self) -> String {
+        let ImageCounts { train, val, test, skipped, ignored } = &self.images;
+        let parts = [("val", val), ("test", test)];
+        let parts: String =
+            parts.iter().filter_map(|(name, count)| count.map(|count| format!(", {count} {name}"))).collect();
+        let backbone = &self.backbone;
+        let mut text = format!("{} classes, {train} training images{parts}; ", self.classes.len());
+        text += &skipped::summary(skipped, *ignored);
+        text += &format!(
+            "{} at {size} x {size}, {} features; fit {}{}, filter {}\n",
+            backbone.name,
+            backbone.features,
+            self.fit,
+            self.tried(),
+            self.filter,
+            size = backbone.input_size
+        );
+        text
+    }
+
+    /// The accuracies of the fits that were compared.
+    fn tried(&self) -> String {
+        match &self.cv {
+            Some(cv) if cv.fits.len() > 1 => {
+                let tried: Vec<String> =
+                    cv.fits.iter().map(|tried| format!("{} {:.3}", tried.fit, tried.accuracy)).collect();
+                format!(" (cross-validated: {})", tried.join(", "))
+            }
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Everything that can go wrong for a user of this library.
+
+use std::{io, path::PathBuf};
+
+/// An error of this library; its message names what was found and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A folder is no data set.
+    #[error(transparent)]
+    Scan(#[from] engraft_data::ScanError),
+    /// A backbone is unknown or its weights cannot be used.
+    #[error(transparent)]
+    Zoo(#[from] engraft_zoo::ZooError),
+    /// A network cannot be run here.
+    #[error(transparent)]
+    Engine(#[from] engraft_engine::EngineError),
+    /// The feature store cannot be used.
+    #[error(transparent)]
+    Store(#[from] engraft_train::StoreError),
+    /// A head cannot be trained or judged.
+    #[error(transparent)]
+    Train(#[from] engraft_train::Error),
+    /// A setting is out of its range.
+    #[error("{setting} is {found}, expected {expected}")]
+    Setting {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be accepted, in words.
+        expected: &'static str,
+    },
+    /// A data set has images of fewer than two classes.
+    #[error("{}: found usable images of {found} classes, expected at least 2", root.display())]
+    TooFewClasses {
+        /// The data set.
+        root: PathBuf,
+        /// Classes with at least one usable image.
+        found: usize,
+    },
+    /// There is no image to work on.
+    #[error("{}: found no usable image of a known class, expected at least one", root.display())]
+    NoImages {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// Files were skipped although none may be.
+    #[error("{count} files were skipped, expected none under --strict; the first is {}: {reason}", path.display())]
+    Skipped {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        path: PathBuf,
+        /// Why it was skipped.
+        reason: String,
+    },
+    /// A file is not a usable model.
+    #[error("{}: {problem}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ModelProblem,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file or folder cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted, nothing was written")]
+    Interrupted,
+}
+
+/// What is wrong with a model file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelProblem {
+    /// It is not a whole safetensors file.
+    #[error("not a model: {0}")]
+    Format(#[from] engraft_formats::FormatError),
+    /// It is a safetensors file that `engraft` did not write.
+    #[error("a safetensors file without the `{0}` entry of an engraft model")]
+    NotAModel(&'static str),
+    /// It was changed after it was written.
+    #[error("the model is damaged: its content has sha256 {found}, expected {expected}")]
+    Digest {
+        /// The digest of what the file holds.
+        found: String,
+        /// The digest it was written with.
+        expected: String,
+    },
+    /// It was written by a later version.
+    #[error("model format {found}, expected {expected}; a newer engraft may read it")]
+    Version {
+        /// The format of the file.
+        found: u32,
+        /// The format this version reads.
+        expected: u32,
+    },
+    /// Its description makes no sense.
+    #[error("the model's description is wrong: {0}")]
+    Header(String),
+    /// Its network or weights make no sense.
+    #[error("the model's network is wrong: {0}")]
+    Graph(#[from] engraft_graph::GraphError),
+    /// Its network cannot be run here.
+    #[error(transparent)]
+    Engine(#[from] engraft_engine::EngineError),
+    /// Its head does not fit its backbone or its classes.
+    #[error("the model's head is wrong: {0}")]
+    Head(String),
+}
+
+/// What kind of problem an [`Error`] is: what a program should do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorCategory {
+    /// A setting must change.
+    Usage,
+    /// The data or the model file must change.
+    Data,
+    /// A download or the cache failed.
+    Cache,
+    /// Somebody stopped the work.
+    Interrupted,
+    /// Anything else, such as a full disk.
+    Failure,
+}
+
+impl Error {
+    /// The category of this error.
+    pub fn category(&self) -> ErrorCategory {
+        match self {
+            Error::Setting { .. } | Error::Engine(_) => ErrorCategory::Usage,
+            Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
+            Error::Interrupted => ErrorCategory::Interrupted,
+            Error::Io { .. } => ErrorCategory::Failure,
+            _ => ErrorCategory::Data,
+        }
+    }
+
+    /// An error about the data at `path`.
+    pub fn data(path: &std::path::Path, problem: &str) -> Error {
+        Error::Data { path: path.to_owned(), problem: problem.to_owned() }
+    }
+
+    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { path: path.to_owned(), source }
+    }
+}

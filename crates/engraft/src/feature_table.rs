@@ -1,0 +1,230 @@
+//! Features of many images as one table, and the files it is written to.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use engraft_data::{Filter, Fit, FoundFile, Skipped, scan_flat};
+use engraft_formats::{
+    npy::{self, NpyReader, NpyValues},
+    safetensors,
+};
+use engraft_graph::{NamedTensors, Tensor};
+use engraft_train::{EmbedError, Embedder, Progress, Store};
+use serde::Serialize;
+
+use crate::{
+    Error, atomic_file,
+    backbone::Backbone,
+    skipped::{self, SkippedFile},
+};
+
+/// Values of an array that are held in memory before they are embedded.
+const CHUNK_VALUES: usize = 1 << 24;
+
+/// Choices of an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbedOptions {
+    /// How images fill the input. An array of images is taken at its own size.
+    pub fit: Fit,
+    /// The filter images are resized with.
+    pub filter: Filter,
+}
+
+/// A format of feature files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureFormat {
+    /// NumPy's: the features alone.
+    Npy,
+    /// A tensor `features`, and the paths as a JSON list in the metadata.
+    Safetensors,
+}
+
+/// Features, one row per image.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeatureTable {
+    /// Number of images.
+    pub rows: usize,
+    /// Length of a row.
+    pub dim: usize,
+    /// Per row: the path of the image below the given folder, or `FILE#i` for image `i` of an array; sorted.
+    pub paths: Vec<String>,
+    /// Files that were not used, and why.
+    pub skipped: Vec<SkippedFile>,
+    /// Number of files that are known junk.
+    pub ignored: usize,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// `[rows, dim]`, row-major.
+    #[serde(skip)]
+    pub values: Vec<f32>,
+}
+
+impl FeatureFormat {
+    /// The format that the ending of `path` names.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it ends neither in `.npy` nor in `.safetensors`.
+    pub fn of(path: &Path) -> Result<FeatureFormat, Error> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => Ok(FeatureFormat::Npy),
+            Some("safetensors") => Ok(FeatureFormat::Safetensors),
+            _ => Err(Error::Setting {
+                setting: "--out",
+                found: path.display().to_string(),
+                expected: "a name that ends in .npy or .safetensors",
+            }),
+        }
+    }
+}
+
+impl FeatureTable {
+    /// Embeds `data`: a folder in any layout, an image, or a `.npy` array of images `[n, h, w, 3]` in 0..255.
+    ///
+    /// # Errors
+    /// If `data` does not exist, an array has another shape or type, or [`Error::Interrupted`] if `progress` says so.
+    pub fn embed(
+        data: &Path,
+        backbone: Backbone,
+        options: &EmbedOptions,
+        store: Option<&Store>,
+        progress: &dyn Progress,
+    ) -> Result<FeatureTable, Error> {
+        if !data.exists() {
+            return Err(Error::data(data, "no such file or folder"));
+        }
+        if data.is_file() && data.extension().is_some_and(|extension| extension == "npy") {
+            return embed_array(data, backbone, progress);
+        }
+        embed_files(data, &backbone, options, store, progress)
+    }
+
+    /// Writes the features, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn save(&self, path: &Path, format: FeatureFormat) -> Result<(), Error> {
+        let shape = [self.rows, self.dim];
+        let bytes = match format {
+            FeatureFormat::Npy => npy::to_bytes(shape, &self.values),
+            FeatureFormat::Safetensors => {
+                let wrong = |error: &dyn std::fmt::Display| Error::data(path, &error.to_string());
+                let mut tensors = NamedTensors::new();
+                let features =
+                    Tensor::from_f32(shape.to_vec(), self.values.clone()).map_err(|error| wrong(&error))?;
+                tensors.insert("features", features).map_err(|error| wrong(&error))?;
+                let paths = serde_json::to_string(&self.paths).map_err(|error| wrong(&error))?;
+                let metadata = BTreeMap::from([("paths".to_owned(), paths)]);
+                safetensors::to_bytes(&tensors, &metadata).map_err(|error| wrong(&error))?
+            }
+        };
+        atomic_file::write(path, &bytes)
+    }
+
+    /// What was embedded, as text for people.
+    pub fn text(&self) -> String {
+        let summary = skipped::summary(&self.skipped, self.ignored);
+        format!("{} images, {} features each; {summary}", self.rows, self.dim)
+    }
+}
+
+fn embed_files(
+    data: &Path,
+    backbone: &Backbone,
+    options: &EmbedOptions,
+    store: Option<&Store>,
+    progress: &dyn Progress,
+) -> Result<FeatureTable, Error> {
+    let mut scan = scan_flat(&[data.to_owned()]);
+    scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
+    let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
+    let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
+    progress.begin("embedding", paths.len());
+    let embedded = embedder.embed(&paths, &[options.fit], progress);
+    let mut table = FeatureTable::empty(backbone.info().features, scan.ignored);
+    for (FoundFile { path, relative }, result) in scan.files.iter().zip(embedded) {
+        match result {
+            Ok(image) => table.push(relative.clone(), &image.features[0]),
+            Err(EmbedError::Cancelled) => return Err(Error::Interrupted),
+            Err(reason) => {
+                scan.skipped.push(Skipped { path: PathBuf::from(path), reason: reason.to_string() });
+            }
+        }
+    }
+    table.skipped = skipped::listed(&scan.skipped);
+    table.warnings.extend(embedder.take_store_error().map(|error| error.to_string()));
+    Ok(table)
+}
+
+fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Result<FeatureTable, Error> {
+    let wrong = |problem: &dyn std::fmt::Display| Error::data(data, &problem.to_string());
+    let file = File::open(data).map_err(Error::io(data))?;
+    let file_len = file.metadata().map_err(Error::io(data))?.len();
+    let mut array = NpyReader::new(BufReader::new(file), file_len).map_err(|error| wrong(&error))?;
+    let &[count, height, width, 3] = array.shape() else {
+        return Err(wrong(&format!(
+            "the array has shape {:?}, expected [n, height, width, 3]",
+            array.shape()
+        )));
+    };
+    let backbone = backbone.at_size([height, width])?;
+    let image_len = height * width * 3;
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    let mut table = FeatureTable::empty(backbone.info().features, 0);
+    progress.begin("embedding", count);
+    while table.rows < count {
+        if progress.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let values = array
+            .read_values((CHUNK_VALUES / image_len).max(1) * image_len)
+            .map_err(|error| wrong(&error))?;
+        let features = run_chunk(&backbone, &values, image_len)?;
+        for row in features.chunks_exact(table.dim) {
+            let name = format!("{name}#{}", table.rows);
+            if row.iter().any(|value| !value.is_finite()) {
+                return Err(wrong(&format!(
+                    "the features of {name} are not finite, expected pixels in 0..255"
+                )));
+            }
+            table.push(name, row);
+            progress.step();
+        }
+    }
+    Ok(table)
+}
+
+/// The features of each image of a chunk, row by row, computed in the current rayon pool.
+fn run_chunk(backbone: &Backbone, values: &NpyValues, image_len: usize) -> Result<Vec<f32>, Error> {
+    let features = |images: usize| vec![0.0; images * backbone.info.features];
+    match values {
+        NpyValues::U8(values) => {
+            let images: Vec<&[u8]> = values.chunks_exact(image_len).collect();
+            let mut out = features(images.len());
+            backbone.plan.run_u8(&images, &mut out)?;
+            Ok(out)
+        }
+        NpyValues::F32(values) => {
+            let images: Vec<&[f32]> = values.chunks_exact(image_len).collect();
+            let mut out = features(images.len());
+            backbone.plan.run_f32(&images, &mut out)?;
+            Ok(out)
+        }
+    }
+}
+
+impl FeatureTable {
+    fn empty(dim: usize, ignored: usize) -> FeatureTable {
+        let (paths, skipped, warnings, values) = Default::default();
+        FeatureTable { rows: 0, dim, paths, skipped, ignored, warnings, values }
+    }
+
+    fn push(&mut self, path: String, row: &[f32]) {
+        self.paths.push(path);
+        self.values.extend_from_slice(row);
+        self.rows += 1;
+    }
+}

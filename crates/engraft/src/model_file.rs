@@ -1,0 +1,209 @@
+//! The one file a classifier is kept in.
+//!
+//! A safetensors file with two entries of metadata: `engraft`, a JSON [`Header`], and `sha256`, a digest of the header and
+//! of every tensor. Tensors are `head/…` and `backbone/…`, each in the type it was loaded in. The file holds no time,
+//! duration, thread count or path, so that equal training gives equal bytes. Reading runs no code and trusts no length.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
+
+use engraft_data::Digest;
+use engraft_formats::safetensors;
+use engraft_graph::{Graph, NamedTensors, Shape, Tensor, TensorData};
+use engraft_train::LinearHead;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    backbone::{Backbone, BackboneInfo},
+    error::ModelProblem,
+    manifest::Manifest,
+};
+
+/// The layout described above. A file with another number is refused.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Larger files are no models of this program.
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+/// Largest input side of a stored network, in pixels; bounds the memory a hostile file can ask for.
+const MAX_INPUT_SIDE_PX: usize = 2048;
+
+const HEADER_KEY: &str = "engraft";
+const DIGEST_KEY: &str = "sha256";
+const HEAD: &str = "head/";
+const BACKBONE: &str = "backbone/";
+
+/// Everything about a classifier that is not a tensor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    pub format: u32,
+    pub classes: Vec<String>,
+    pub preprocessing: Preprocessing,
+    pub backbone: BackboneInfo,
+    pub training: Manifest,
+    pub graph: Graph,
+}
+
+/// How an image is brought to the network's input; scaling of pixels is part of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// How an image of any shape fills the input square.
+    pub fit: String,
+    /// The filter it is resized with.
+    pub filter: String,
+}
+
+/// A model file's content, checked.
+pub(crate) struct ModelFile {
+    pub header: Header,
+    pub backbone: Backbone,
+    pub head: LinearHead,
+}
+
+/// Writes a model so that `path` holds either the old file or the whole new one.
+pub(crate) fn write(
+    path: &Path,
+    header: &Header,
+    weights: &NamedTensors,
+    head: &LinearHead,
+) -> Result<(), Error> {
+    let problem = |problem: ModelProblem| Error::Model { path: path.to_owned(), problem };
+    let bytes = encode(header, weights, head).map_err(problem)?;
+    crate::atomic_file::write(path, &bytes)
+}
+
+/// Reads and checks a model; nothing is compiled before everything is known to fit.
+pub(crate) fn read(path: &Path) -> Result<ModelFile, Error> {
+    let bytes = read_bounded(path)?;
+    decode(&bytes).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
+    let metadata = fs::metadata(path).map_err(Error::io(path))?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(Error::Model { path: path.to_owned(), problem: ModelProblem::NotAModel(HEADER_KEY) });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::io(path))?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    Ok(bytes)
+}
+
+fn encode(header: &Header, weights: &NamedTensors, head: &LinearHead) -> Result<Vec<u8>, ModelProblem> {
+    let mut tensors = head_tensors(head)?;
+    for (name, tensor) in weights.iter() {
+        tensors.insert(format!("{BACKBONE}{name}"), tensor.clone())?;
+    }
+    let json = serde_json::to_string(header).map_err(|error| ModelProblem::Header(error.to_string()))?;
+    let digest = content_digest(&json, &tensors).to_string();
+    let metadata = BTreeMap::from([(HEADER_KEY.to_owned(), json), (DIGEST_KEY.to_owned(), digest)]);
+    Ok(safetensors::to_bytes(&tensors, &metadata)?)
+}
+
+fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
+    let file = safetensors::from_bytes(bytes)?;
+    let entry = |key: &'static str| file.metadata.get(key).ok_or(ModelProblem::NotAModel(key));
+    let (json, expected) = (entry(HEADER_KEY)?, entry(DIGEST_KEY)?);
+    check_version(json)?;
+    let found = content_digest(json, &file.tensors).to_string();
+    if found != *expected {
+        return Err(ModelProblem::Digest { found, expected: expected.clone() });
+    }
+    let header: Header =
+        serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
+    let (head, weights) = split(file.tensors)?;
+    check(&header, &head)?;
+    header.graph.check_weights(&weights)?;
+    let backbone = Backbone::compile(header.backbone.clone(), header.graph.clone(), weights)?;
+    Ok(ModelFile { header, backbone, head })
+}
+
+/// The version is read first, since another version's header may have other fields.
+fn check_version(json: &str) -> Result<(), ModelProblem> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version =
+        serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
+    if version.format != FORMAT {
+        return Err(ModelProblem::Version { found: version.format, expected: FORMAT });
+    }
+    Ok(())
+}
+
+fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
+    let side = header.backbone.input_size;
+    let input = header.graph.nodes().first().map(|node| node.shape);
+    if side > MAX_INPUT_SIDE_PX || input != Some(Shape::map(side, side, 3)) {
+        return Err(ModelProblem::Header(format!("input size {side} does not fit the network")));
+    }
+    let features = header.backbone.features;
+    if header.graph.output_shape() != Shape::vector(features) || head.dim() != features {
+        return Err(ModelProblem::Head(format!(
+            "it takes {} features, the backbone gives {features}",
+            head.dim()
+        )));
+    }
+    if head.classes() != header.classes.len() {
+        let (found, expected) = (head.classes(), header.classes.len());
+        return Err(ModelProblem::Head(format!("it tells {found} classes apart, {expected} are named")));
+    }
+    Ok(())
+}
+
+fn head_tensors(head: &LinearHead) -> Result<NamedTensors, ModelProblem> {
+    let mut tensors = NamedTensors::new();
+    let mut add = |role: &str, shape: Vec<usize>, values: &[f32]| {
+        tensors.insert(format!("{HEAD}{role}"), Tensor::from_f32(shape, values.to_vec())?)
+    };
+    add("mean", vec![head.dim()], head.mean())?;
+    add("scale", vec![head.dim()], head.scale())?;
+    add("weight", vec![head.dim(), head.classes()], head.weight())?;
+    add("bias", vec![head.classes()], head.bias())?;
+    Ok(tensors)
+}
+
+fn split(tensors: NamedTensors) -> Result<(LinearHead, NamedTensors), ModelProblem> {
+    let mut weights = NamedTensors::new();
+    let mut head = BTreeMap::new();
+    for (name, tensor) in tensors {
+        if let Some(name) = name.strip_prefix(BACKBONE) {
+            weights.insert(name, tensor)?;
+        } else if let Some(role) = name.strip_prefix(HEAD) {
+            head.insert(role.to_owned(), tensor.to_f32().into_owned());
+        } else {
+            return Err(ModelProblem::Header(format!("unknown tensor `{name}`")));
+        }
+    }
+    let mut take =
+        |role: &str| head.remove(role).ok_or_else(|| ModelProblem::Head(format!("no tensor `{role}`")));
+    let (mean, scale, weight, bias) = (take("mean")?, take("scale")?, take("weight")?, take("bias")?);
+    let head =
+        LinearHead::new(mean, scale, weight, bias).map_err(|error| ModelProblem::Head(error.to_string()))?;
+    Ok((head, weights))
+}
+
+/// Identifies a model's whole content: the header and each tensor's name, shape, type and bytes.
+fn content_digest(json: &str, tensors: &NamedTensors) -> Digest {
+    let mut parts = vec![Digest::of(json.as_bytes()).0];
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    for (name, tensor) in sorted {
+        let (kind, bytes): (&str, Vec<u8>) = match tensor.data() {
+            TensorData::F32(values) => ("f32", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            TensorData::F16(values) => ("f16", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            _ => unreachable!("the formats yield f32 and f16 only"),
+        };
+        let description = format!("{name} {kind} {:?} ", tensor.shape());
+        parts.push(Digest::of_parts(&[description.as_bytes(), &bytes]).0);
+    }
+    Digest::of_parts(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>())
+}
