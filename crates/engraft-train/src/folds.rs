@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use engraft_data::Rng;
+
 use crate::Error;
 
 /// Which images are held out in which fold.
@@ -130,9 +132,9 @@ fn deal(per_class: Vec<Vec<usize>>, count: usize, seed: u64) -> Vec<Option<usize
     let groups = per_class.iter().flatten().max().map_or(0, |last| last + 1);
     let mut folds = vec![None; groups];
     let mut totals = vec![0; count];
-    let mut random = seed;
+    let mut rng = Rng::new(seed);
     for mut class in per_class.into_iter().filter(|class| class.len() >= 2) {
-        shuffle(&mut class, &mut random);
+        rng.shuffle(&mut class);
         let mut own = vec![0; count];
         for group in class {
             let fold = (0..count).min_by_key(|&fold| (own[fold], totals[fold])).unwrap_or(0);
@@ -156,18 +158,6 @@ fn warnings(labels: &[usize], per_class: &[Vec<usize>], requested: usize, count:
         _ => None,
     };
     per_class.iter().enumerate().filter_map(of_class).collect()
-}
-
-/// Fisher-Yates with SplitMix64 (Steele, Lea, Flood, 2014).
-fn shuffle(items: &mut [usize], state: &mut u64) {
-    for last in (1..items.len()).rev() {
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        items.swap(last, ((u128::from(z) * (last as u128 + 1)) >> 64) as usize);
-    }
 }
 
 #[cfg(test)]

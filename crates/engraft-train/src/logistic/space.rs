@@ -202,7 +202,16 @@ fn shifted_factor(matrix: &[f32], side: usize, l2: f64) -> Cholesky {
     }
 }
 
-/// The sum of products, in f64.
+/// The sum of products in f64, kept in several partial sums because one would wait for itself.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    const PARTS: usize = 16;
+    let (a, b) = (a.as_chunks::<PARTS>(), b.as_chunks::<PARTS>());
+    let mut sums = [0.0; PARTS];
+    for (a, b) in a.0.iter().zip(b.0) {
+        for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += f64::from(a) * f64::from(b);
+        }
+    }
+    let rest = a.1.iter().zip(b.1).map(|(&a, &b)| f64::from(a) * f64::from(b));
+    sums.into_iter().chain(rest).sum()
 }
