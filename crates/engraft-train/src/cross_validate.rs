@@ -164,8 +164,7 @@ struct Fold {
     point: Point,
 }
 
-/// Accuracy of the fits that only serve to compare strengths, as part of the objective: a hundredth moves fewer predictions
-/// than another seed of the folds does.
+/// Accuracy of the fits that only serve to compare strengths, as part of the objective.
 const SEARCH_TOLERANCE: f64 = 1e-2;
 /// Steps of the grid in the first pass: a decade.
 const COARSE: usize = 4;
@@ -298,11 +297,26 @@ mod tests {
     fn equal_scores_go_to_the_stronger_penalty() {
         let labels = thirds(60);
         let values = clouds(4, 100.0, &labels);
-        let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap();
-        // Every weaker penalty is right on all images too.
-        assert_eq!(selection.accuracies[0], 1.0);
-        assert!(selection.l2 > 100.0, "{}", selection.l2);
+        let features = Features::new(&values, DIM).unwrap();
+        let mut search = Search::new(features, &labels, 3, &folds_of(&labels, 3));
+        let chosen = Search::new(features, &labels, 3, &folds_of(&labels, 3)).run();
+        assert_eq!(chosen.accuracy(&labels), 1.0);
+        // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
+        for decades in 1..=PATIENCE {
+            let weaker = search.outcome(chosen.strength - decades * COARSE);
+            assert_eq!(weaker.accuracy(&labels), 1.0, "{decades} decades weaker");
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_outcomes_is_taken() {
+        let outcome = |strength, predicted: [usize; 2]| Outcome {
+            strength,
+            loss: 0.0,
+            predicted: predicted.map(Some).to_vec(),
+        };
+        let outcomes = [outcome(9, [1, 1]), outcome(8, [0, 0]), outcome(7, [0, 0]), outcome(6, [1, 0])];
+        assert_eq!(most_accurate(&outcomes, &[0, 0]), 1);
     }
 
     #[test]
