@@ -1,0 +1,10 @@
+//! Whole commands: what they print, write and return. One program, so that it links once.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
+
+mod embed;
+mod failures;
+mod fixture;
+mod judge;
+mod model;
+mod train;
