@@ -105,7 +105,9 @@ pub fn stderr(output: &Output) -> String {
 /// Vertical stripes of a width and colour that follow from `seed`.
 pub fn stripes(seed: u32) -> RgbImage {
     let width = 4 + seed % 5;
-    RgbImage::from_fn(60 + seed % 7, 48, |x, _| if x / width % 2 == 0 { ink(seed) } else { Rgb([250; 3]) })
+    RgbImage::from_fn(60 + seed % 7, 48, |x, _| {
+        if (x / width).is_multiple_of(2) { ink(seed) } else { Rgb([250; 3]) }
+    })
 }
 
 /// A disc of a size and colour that follow from `seed`.
