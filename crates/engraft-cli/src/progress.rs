@@ -19,7 +19,7 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// Time between two plain lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-const TEMPLATE: &str = "{msg:>12} [{bar:32}] {pos}/{len}  {per_sec}  {eta} left";
+const TEMPLATE: &str = "{prefix:>15} [{bar:32}] {pos}/{len}, {msg}";
 
 /// Shows stages as a bar with rate and time left on a terminal, as a line now and then elsewhere.
 pub struct Display {
@@ -93,6 +93,7 @@ impl Progress for Display {
 impl Stage {
     fn show(&mut self, done: usize) {
         if let Some(bar) = &self.bar {
+            bar.set_message(self.pace(done));
             bar.set_position(done as u64);
         } else if self.started.elapsed() > SHOW_AFTER && console_is_terminal() {
             self.bar = Some(self.new_bar(done));
@@ -108,17 +109,21 @@ impl Stage {
         bar.set_style(
             ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        bar.set_message(self.name.clone());
-        bar.set_elapsed(self.started.elapsed());
+        bar.set_prefix(self.name.clone());
+        bar.set_message(self.pace(done));
         bar.set_position(done as u64);
         bar
     }
 
     fn line(&self, done: usize) -> String {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let rate = done as f64 / seconds.max(1e-9);
+        format!("{} {done}/{}, {}", self.name, self.total, self.pace(done))
+    }
+
+    /// Rate and time left since the stage began, which a bar that appears later cannot know.
+    fn pace(&self, done: usize) -> String {
+        let rate = done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
-        format!("{} {done}/{}, {rate:.0}/s, {left:.0} s left", self.name, self.total)
+        format!("{rate:.0}/s, {left:.0} s left")
     }
 }
 
