@@ -24,6 +24,9 @@ use crate::{
     model_file::{self, Header, ModelFile, Preprocessing},
 };
 
+/// Most classes of a classifier: a confusion matrix has their square of entries.
+pub(crate) const MAX_CLASSES: usize = 10_000;
+
 /// An image classifier.
 pub struct Classifier {
     header: Header,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     backbone::{Backbone, BackboneInfo},
+    classifier::MAX_CLASSES,
     error::ModelProblem,
     manifest::Manifest,
 };
@@ -32,6 +33,9 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// Largest input side of a stored network, in pixels; bounds the memory a hostile file can ask for.
 const MAX_INPUT_SIDE_PX: usize = 2048;
+
+/// Most memory that one thread may need to run a stored network, in bytes; bounds it likewise.
+const MAX_WORKER_BYTES: usize = 1 << 30;
 
 const HEADER_KEY: &str = "engraft";
 const DIGEST_KEY: &str = "sha256";
@@ -122,6 +126,13 @@ fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
     check(&header, &head)?;
     header.graph.check_weights(&weights)?;
     let backbone = Backbone::compile(header.backbone.clone(), header.graph.clone(), weights)?;
+    let worker_bytes = backbone.plan.worker_bytes();
+    if worker_bytes > MAX_WORKER_BYTES {
+        let problem = format!(
+            "its network needs {worker_bytes} bytes a thread, at most {MAX_WORKER_BYTES} are allowed"
+        );
+        return Err(ModelProblem::Header(problem));
+    }
     Ok(ModelFile { header, backbone, head })
 }
 
@@ -150,6 +161,12 @@ fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
         return Err(ModelProblem::Head(format!(
             "it takes {} features, the backbone gives {features}",
             head.dim()
+        )));
+    }
+    if header.classes.len() > MAX_CLASSES {
+        let found = header.classes.len();
+        return Err(ModelProblem::Header(format!(
+            "it has {found} classes, at most {MAX_CLASSES} are allowed"
         )));
     }
     if head.classes() != header.classes.len() {

@@ -11,7 +11,7 @@ use engraft_engine::ENGINE_REVISION;
 use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
 
 use super::{
-    Classifier,
+    Classifier, MAX_CLASSES,
     choose::{self, Chosen},
     evaluate::{class_warnings, score},
     train_report::{ImageCounts, Leak, Seconds, TrainReport},
@@ -130,6 +130,10 @@ fn check(options: &TrainOptions) -> Result<(), Error> {
 /// Finds the data set; a test folder of its own takes the place of the data set's test part.
 fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> {
     let mut data = scan(root)?;
+    if data.classes.len() > MAX_CLASSES {
+        let problem = format!("found {} class folders, expected at most {MAX_CLASSES}", data.classes.len());
+        return Err(Error::data(root, &problem));
+    }
     let mut warnings = Vec::new();
     if !data.empty_classes.is_empty() {
         warnings.push(format!("classes without images: {}", data.empty_classes.join(", ")));
