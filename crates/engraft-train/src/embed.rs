@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,6 +35,8 @@ pub struct Embedder<'a> {
     decode_nanos: AtomicU64,
     network_nanos: AtomicU64,
     store_error: Mutex<Option<StoreError>>,
+    /// Whether anything was written to the store.
+    added: AtomicBool,
 }
 
 /// The features of one image.
@@ -103,6 +105,7 @@ impl<'a> Embedder<'a> {
             decode_nanos: AtomicU64::new(0),
             network_nanos: AtomicU64::new(0),
             store_error: Mutex::default(),
+            added: AtomicBool::new(false),
         }
     }
 
@@ -147,9 +150,12 @@ impl<'a> Embedder<'a> {
         EmbedTimes { decode: duration(&self.decode_nanos), network: duration(&self.network_nanos) }
     }
 
-    /// The first failure to write to the store, such as a full disk; features are right all the same.
-    pub fn take_store_error(&self) -> Option<StoreError> {
-        lock(&self.store_error).take()
+    /// Brings the store back within its limit if anything was added. Returns the first failure to keep features, such as a
+    /// full disk; the features themselves are right all the same.
+    pub fn finish(&self) -> Option<StoreError> {
+        let failed = lock(&self.store_error).take();
+        let store = self.store.filter(|_| self.added.load(Ordering::Relaxed))?;
+        failed.or(store.trim().err())
     }
 
     fn embed_file(&self, path: &Path, fits: &[Fit], alone: bool) -> Result<EmbeddedImage, EmbedError> {
@@ -191,8 +197,11 @@ impl<'a> Embedder<'a> {
         let fitted =
             self.timed(&self.decode_nanos, || fit_image(image, self.space.input[0], fit, self.filter));
         let stored = StoredFeatures { pixel_hash, values: self.run(&fitted, alone)? };
-        if let Some(Err(error)) = self.store.map(|store| store.put(key, &stored)) {
-            lock(&self.store_error).get_or_insert(error);
+        if let Some(store) = self.store {
+            self.added.store(true, Ordering::Relaxed);
+            if let Err(error) = store.put(key, &stored) {
+                lock(&self.store_error).get_or_insert(error);
+            }
         }
         Ok(stored.values)
     }

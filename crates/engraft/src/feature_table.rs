@@ -155,7 +155,9 @@ fn embed_files(
         }
     }
     table.skipped = skipped::listed(&scan.skipped);
-    table.warnings.extend(embedder.take_store_error().map(|error| error.to_string()));
+    table
+        .warnings
+        .extend(embedder.finish().map(|error| format!("features are not kept for the next run: {error}")));
     Ok(table)
 }
 

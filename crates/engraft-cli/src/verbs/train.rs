@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engraft::{Backbone, Classifier, Filter, Fit, Progress, TrainOptions, TrainReport};
 use serde_json::json;
 
@@ -105,12 +105,14 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
 
 /// `DATA-NAME.safetensors` in the current folder.
 fn default_out(data: &Path) -> Result<PathBuf> {
-    let whole = std::fs::canonicalize(data).with_context(|| format!("{}: no such folder", data.display()));
-    let whole = whole.map_err(|error| engraft::Error::data(data, &format!("{error:#}")))?;
-    let name = whole.file_name().ok_or_else(|| UsageError("DATA has no name, expected --out FILE".to_owned()))?;
-    let mut file_name = name.to_owned();
-    file_name.push(".safetensors");
-    Ok(PathBuf::from(file_name))
+    // A folder given as `.` or `..` has its name only in its whole path.
+    let name = match data.file_name() {
+        Some(name) => Some(name.to_owned()),
+        None => std::fs::canonicalize(data).ok().and_then(|whole| Some(whole.file_name()?.to_owned())),
+    };
+    let mut name = name.ok_or_else(|| UsageError("DATA has no name, expected --out FILE".to_owned()))?;
+    name.push(".safetensors");
+    Ok(PathBuf::from(name))
 }
 
 fn parse_fit(text: &str) -> Result<FitChoice, String> {

@@ -55,3 +55,13 @@ fn the_cache_is_described_and_emptied() {
     assert_eq!(fixture.json(&["cache", "clear"])["entries"], 12);
     assert_eq!(fixture.json(&["cache", "info"])["bytes"], 0);
 }
+
+#[test]
+fn the_cache_stays_within_its_limit() {
+    let fixture = Fixture::with_data();
+    let train = ["train", "data", "--fit", "stretch", "--quiet"];
+    let output = fixture.command(&train).env("ENGRAFT_CACHE_LIMIT", "30k").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let bytes = fixture.json(&["cache", "info"])["bytes"].as_u64().unwrap();
+    assert!((1..=30_000).contains(&bytes), "{bytes} bytes");
+}

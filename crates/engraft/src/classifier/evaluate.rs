@@ -50,7 +50,9 @@ impl Classifier {
             return Err(Error::NoImages { root: data.to_owned() });
         }
         let mut warnings = class_warnings("the test part", &part.missing_classes, &part.extra_classes);
-        warnings.extend(embedder.take_store_error().map(|error| error.to_string()));
+        warnings.extend(
+            embedder.finish().map(|error| format!("features are not kept for the next run: {error}")),
+        );
         let score = score(&self.head, &embedded, self.classes())?;
         Ok(Evaluation { score, skipped: skipped::listed(&all_skipped), ignored, warnings })
     }

@@ -169,7 +169,9 @@ impl Training<'_> {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
-        warnings.extend(self.embedder.take_store_error().map(|error| error.to_string()));
+        warnings.extend(
+            self.embedder.finish().map(|error| format!("features are not kept for the next run: {error}")),
+        );
         if self.options.strict {
             skipped::refuse(&skipped)?;
         }
