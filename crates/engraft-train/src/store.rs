@@ -45,18 +45,18 @@ pub enum StoreError {
         found: String,
     },
     /// A file or folder of the store cannot be used.
-    #[error("cannot use the cache at {}: {source}", path.display())]
+    #[error("cannot use the cache at {}: {problem}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        problem: io::Error,
     },
 }
 
 impl StoreError {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-        move |source| StoreError::Io { path: path.to_owned(), source }
+        move |problem| StoreError::Io { path: path.to_owned(), problem }
     }
 }
 

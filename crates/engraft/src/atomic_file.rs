@@ -14,7 +14,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
-    file.persist(path).map_err(|error| Error::Io { path: path.to_owned(), source: error.error })?;
+    file.persist(path).map_err(|error| Error::Io { path: path.to_owned(), problem: error.error })?;
     Ok(())
 }
 

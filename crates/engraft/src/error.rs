@@ -64,12 +64,12 @@ pub enum Error {
         problem: ModelProblem,
     },
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {problem}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        problem: io::Error,
     },
     /// A file or folder cannot be used.
     #[error("{}: {problem}", path.display())]
@@ -159,6 +159,6 @@ impl Error {
     }
 
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { path: path.to_owned(), source }
+        move |problem| Error::Io { path: path.to_owned(), problem }
     }
 }

@@ -75,6 +75,7 @@ fn a_model_that_cannot_be_written_is_exit_1() {
     let fixture = Fixture::with_data();
     let error = fixture.fails(&["train", "data", "--fit", "stretch", "--out", "absent/model", "--quiet"], 1);
     assert!(error.contains("absent/model"), "{error}");
+    assert_eq!(error.matches("No such file").count(), 1, "said twice: {error}");
 }
 
 #[cfg(unix)]
