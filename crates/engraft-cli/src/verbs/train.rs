@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engraft::{Backbone, Classifier, Filter, Fit, Progress, TrainOptions, TrainReport};
 use serde_json::json;
 
@@ -84,6 +84,7 @@ pub fn train_and_save(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<TrainReport> {
+    engraft::check_writable(out)?;
     let store = super::open_store();
     let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
     classifier.save(out)?;
@@ -95,7 +96,7 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
     report.warnings.iter().for_each(|warning| output::warning(warning));
     if common.json {
         let mut document = serde_json::to_value(report)?;
-        document["model"] = json!(out);
+        document["model"] = json!(out.to_string_lossy());
         document["threads"] = json!(common.threads());
         return output::json(&document);
     }
@@ -105,8 +106,8 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
 
 /// `DATA-NAME.safetensors` in the current folder.
 fn default_out(data: &Path) -> Result<PathBuf> {
-    let whole = std::fs::canonicalize(data).with_context(|| format!("{}: no such folder", data.display()));
-    let whole = whole.map_err(|error| engraft::Error::data(data, &format!("{error:#}")))?;
+    let unreadable = |error| engraft::Error::data(data, &format!("cannot be read: {error}"));
+    let whole = std::fs::canonicalize(data).map_err(unreadable)?;
     let name = whole.file_name().ok_or_else(|| UsageError("DATA has no name, expected --out FILE".to_owned()))?;
     let mut file_name = name.to_owned();
     file_name.push(".safetensors");
