@@ -21,6 +21,9 @@ use crate::{
 /// Memory for files and decoded images, shared by all threads, in bytes.
 const DECODE_BUDGET_BYTES: u64 = 128 << 20;
 
+/// Entries that are stored before the store is brought back to its limit, at the latest.
+const TRIM_EVERY: u64 = 10_000;
+
 /// Turns image files into features of one backbone.
 pub struct Embedder<'a> {
     plan: &'a Plan,
@@ -35,6 +38,8 @@ pub struct Embedder<'a> {
     decode_nanos: AtomicU64,
     network_nanos: AtomicU64,
     store_error: Mutex<Option<StoreError>>,
+    /// Entries written to the store since it was last trimmed.
+    untrimmed: AtomicU64,
 }
 
 /// The features of one image.
@@ -103,6 +108,7 @@ impl<'a> Embedder<'a> {
             decode_nanos: AtomicU64::new(0),
             network_nanos: AtomicU64::new(0),
             store_error: Mutex::default(),
+            untrimmed: AtomicU64::new(0),
         }
     }
 
@@ -116,7 +122,7 @@ impl<'a> Embedder<'a> {
         fits: &[Fit],
         progress: &dyn Progress,
     ) -> Vec<Result<EmbeddedImage, EmbedError>> {
-        paths
+        let embedded = paths
             .par_iter()
             .with_max_len(1)
             .map(|path| {
@@ -127,7 +133,9 @@ impl<'a> Embedder<'a> {
                 progress.step();
                 embedded
             })
-            .collect()
+            .collect();
+        self.trim(1);
+        embedded
     }
 
     /// The features of one image that is already decoded, never stored; `fit` of `None` takes it as it is.
@@ -147,7 +155,7 @@ impl<'a> Embedder<'a> {
         EmbedTimes { decode: duration(&self.decode_nanos), network: duration(&self.network_nanos) }
     }
 
-    /// The first failure to write to the store, such as a full disk; features are right all the same.
+    /// The first failure to write to the store or to trim it, such as a full disk; features are right all the same.
     pub fn take_store_error(&self) -> Option<StoreError> {
         lock(&self.store_error).take()
     }
@@ -191,10 +199,27 @@ impl<'a> Embedder<'a> {
         let fitted =
             self.timed(&self.decode_nanos, || fit_image(image, self.space.input[0], fit, self.filter));
         let stored = StoredFeatures { pixel_hash, values: self.run(&fitted, alone)? };
-        if let Some(Err(error)) = self.store.map(|store| store.put(key, &stored)) {
-            lock(&self.store_error).get_or_insert(error);
+        if let Some(store) = self.store {
+            self.note(store.put(key, &stored));
+            self.untrimmed.fetch_add(1, Ordering::Relaxed);
+            self.trim(TRIM_EVERY);
         }
         Ok(stored.values)
+    }
+
+    /// Brings the store back to its limit if at least `entries` were written since that was last done.
+    fn trim(&self, entries: u64) {
+        let enough = |count| (count >= entries).then_some(0);
+        let due = self.untrimmed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok();
+        if let Some(store) = self.store.filter(|_| due) {
+            self.note(store.trim());
+        }
+    }
+
+    fn note(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            lock(&self.store_error).get_or_insert(error);
+        }
     }
 
     /// Runs the network on this thread, or on all of them for an image that is alone.
