@@ -2,6 +2,8 @@
 
 use std::{io, process::ExitCode};
 
+use crate::output;
+
 /// How a verb ended when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -37,10 +39,21 @@ pub fn code(outcome: anyhow::Result<Outcome>) -> ExitCode {
         // Whoever reads our output has seen enough, as `head` does.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::remark("error", &sentence(&error));
             ExitCode::from(error_code(&error))
         }
     }
+}
+
+/// The error with its causes, leaving out those that a message before them tells already.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence += &format!(": {cause}");
+        }
+    }
+    sentence
 }
 
 fn error_code(error: &anyhow::Error) -> u8 {
@@ -58,4 +71,20 @@ fn error_code(error: &anyhow::Error) -> u8 {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || io::Error::other("disk full");
+        let telling = anyhow::Error::from(engraft::Error::Io { path: "model".into(), problem: cause() });
+        assert_eq!(sentence(&telling), "model: disk full");
+        let silent = Err::<(), _>(cause()).context("cannot write model").unwrap_err();
+        assert_eq!(sentence(&silent), "cannot write model: disk full");
+    }
 }

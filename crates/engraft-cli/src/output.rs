@@ -34,5 +34,15 @@ pub fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Writes a warning to stderr.
 pub fn warning(message: &str) {
-    eprintln!("warning: {message}");
+    remark("warning", message);
+}
+
+/// Writes `kind: message` to stderr.
+pub fn remark(kind: &str, message: &str) {
+    line(&format!("{kind}: {message}"));
+}
+
+/// Writes a line to stderr; where nobody reads that any more, the work goes on.
+pub fn line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

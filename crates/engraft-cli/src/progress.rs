@@ -11,6 +11,8 @@ use std::{
 use engraft::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// A stage shorter than this shows no bar.
@@ -39,8 +41,9 @@ struct Stage {
 impl Display {
     /// A display that shows nothing if `quiet`, and from now on turns the first Ctrl-C into a request to stop.
     pub fn new(quiet: bool) -> Display {
-        // Without a handler Ctrl-C ends the process at once, and unfinished files still never take a final name.
-        let _ = ctrlc::set_handler(|| {
+        // A handler that is there already is kept: `nohup` has hangups ignored. Without ours Ctrl-C ends the process at
+        // once, and unfinished files still never take a final name.
+        let _ = ctrlc::try_set_handler(|| {
             if INTERRUPTED.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
@@ -99,7 +102,7 @@ impl Stage {
             self.bar = Some(self.new_bar(done));
         } else if self.shown.elapsed() > LINE_EVERY {
             self.shown = Instant::now();
-            eprintln!("{}", self.line(done));
+            output::line(&self.line(done));
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,6 +21,9 @@ use crate::{
 /// Memory for files and decoded images, shared by all threads, in bytes.
 const DECODE_BUDGET_BYTES: u64 = 128 << 20;
 
+/// Entries that are stored before the store is brought back to its limit, at the latest.
+const TRIM_EVERY: u64 = 10_000;
+
 /// Turns image files into features of one backbone.
 pub struct Embedder<'a> {
     plan: &'a Plan,
@@ -35,8 +38,8 @@ pub struct Embedder<'a> {
     decode_nanos: AtomicU64,
     network_nanos: AtomicU64,
     store_error: Mutex<Option<StoreError>>,
-    /// Whether anything was written to the store.
-    added: AtomicBool,
+    /// Entries written to the store since it was last trimmed.
+    untrimmed: AtomicU64,
 }
 
 /// The features of one image.
@@ -105,7 +108,7 @@ impl<'a> Embedder<'a> {
             decode_nanos: AtomicU64::new(0),
             network_nanos: AtomicU64::new(0),
             store_error: Mutex::default(),
-            added: AtomicBool::new(false),
+            untrimmed: AtomicU64::new(0),
         }
     }
 
@@ -119,7 +122,7 @@ impl<'a> Embedder<'a> {
         fits: &[Fit],
         progress: &dyn Progress,
     ) -> Vec<Result<EmbeddedImage, EmbedError>> {
-        paths
+        let embedded = paths
             .par_iter()
             .with_max_len(1)
             .map(|path| {
@@ -130,7 +133,9 @@ impl<'a> Embedder<'a> {
                 progress.step();
                 embedded
             })
-            .collect()
+            .collect();
+        self.trim(1);
+        embedded
     }
 
     /// The features of one image that is already decoded, never stored; `fit` of `None` takes it as it is.
@@ -150,12 +155,9 @@ impl<'a> Embedder<'a> {
         EmbedTimes { decode: duration(&self.decode_nanos), network: duration(&self.network_nanos) }
     }
 
-    /// Brings the store back within its limit if anything was added. Returns the first failure to keep features, such as a
-    /// full disk; the features themselves are right all the same.
-    pub fn finish(&self) -> Option<StoreError> {
-        let failed = lock(&self.store_error).take();
-        let store = self.store.filter(|_| self.added.load(Ordering::Relaxed))?;
-        failed.or(store.trim().err())
+    /// The first failure to write to the store or to trim it, such as a full disk; features are right all the same.
+    pub fn take_store_error(&self) -> Option<StoreError> {
+        lock(&self.store_error).take()
     }
 
     fn embed_file(&self, path: &Path, fits: &[Fit], alone: bool) -> Result<EmbeddedImage, EmbedError> {
@@ -198,12 +200,26 @@ impl<'a> Embedder<'a> {
             self.timed(&self.decode_nanos, || fit_image(image, self.space.input[0], fit, self.filter));
         let stored = StoredFeatures { pixel_hash, values: self.run(&fitted, alone)? };
         if let Some(store) = self.store {
-            self.added.store(true, Ordering::Relaxed);
-            if let Err(error) = store.put(key, &stored) {
-                lock(&self.store_error).get_or_insert(error);
-            }
+            self.note(store.put(key, &stored));
+            self.untrimmed.fetch_add(1, Ordering::Relaxed);
+            self.trim(TRIM_EVERY);
         }
         Ok(stored.values)
+    }
+
+    /// Brings the store back to its limit if at least `entries` were written since that was last done.
+    fn trim(&self, entries: u64) {
+        let enough = |count| (count >= entries).then_some(0);
+        let due = self.untrimmed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok();
+        if let Some(store) = self.store.filter(|_| due) {
+            self.note(store.trim());
+        }
+    }
+
+    fn note(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            lock(&self.store_error).get_or_insert(error);
+        }
     }
 
     /// Runs the network on this thread, or on all of them for an image that is alone.

@@ -40,7 +40,7 @@ impl Classifier {
     /// Reads a model file.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read, [`Error::Model`] if it is truncated, changed or not a model.
+    /// [`Error::Data`] if it cannot be read, [`Error::Model`] if it is truncated, changed or not a model.
     pub fn load(path: &Path) -> Result<Classifier, Error> {
         let ModelFile { header, backbone, head } = model_file::read(path)?;
         let wrong = |error: engraft_data::UnknownName| Error::Model {

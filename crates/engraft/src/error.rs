@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use engraft_engine::EngineError;
+
 /// An error of this library; its message names what was found and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum Error {
     Zoo(#[from] engraft_zoo::ZooError),
     /// A network cannot be run here.
     #[error(transparent)]
-    Engine(#[from] engraft_engine::EngineError),
+    Engine(#[from] EngineError),
     /// The feature store cannot be used.
     #[error(transparent)]
     Store(#[from] engraft_train::StoreError),
@@ -118,7 +120,7 @@ pub enum ModelProblem {
     Graph(#[from] engraft_graph::GraphError),
     /// Its network cannot be run here.
     #[error(transparent)]
-    Engine(#[from] engraft_engine::EngineError),
+    Engine(#[from] EngineError),
     /// Its head does not fit its backbone or its classes.
     #[error("the model's head is wrong: {0}")]
     Head(String),
@@ -144,7 +146,7 @@ impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
-            Error::Setting { .. } | Error::Engine(_) => ErrorCategory::Usage,
+            Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
             Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
             Error::Interrupted => ErrorCategory::Interrupted,

@@ -154,11 +154,26 @@ fn embed_files(
             }
         }
     }
+    if table.rows == 0 {
+        return Err(no_image(data, &scan.skipped));
+    }
     table.skipped = skipped::listed(&scan.skipped);
-    table
-        .warnings
-        .extend(embedder.finish().map(|error| format!("features are not kept for the next run: {error}")));
+    table.warnings.extend(
+        embedder.take_store_error().map(|error| format!("features are not kept for the next run: {error}")),
+    );
     Ok(table)
+}
+
+fn no_image(data: &Path, skipped: &[Skipped]) -> Error {
+    match skipped.first() {
+        Some(Skipped { path, reason }) if path == data => Error::data(data, reason),
+        Some(Skipped { path, reason }) => {
+            let count = skipped.len();
+            let first = path.display();
+            Error::data(data, &format!("no usable image among {count} files; the first is {first}: {reason}"))
+        }
+        None => Error::data(data, "no file found, expected at least one image"),
+    }
 }
 
 fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Result<FeatureTable, Error> {
@@ -172,7 +187,7 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
             array.shape()
         )));
     };
-    let backbone = backbone.at_size([height, width])?;
+    let backbone = backbone.at_size([height, width]).map_err(|error| wrong(&error))?;
     let image_len = height * width * 3;
     let name = data.file_name().unwrap_or_default().to_string_lossy();
     let mut table = FeatureTable::empty(backbone.info().features, 0);

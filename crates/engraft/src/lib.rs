@@ -27,6 +27,7 @@ mod embedded_part;
 mod model_file;
 mod skipped;
 
+pub use atomic_file::check_writable;
 pub use backbone::{Backbone, BackboneInfo};
 pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use engraft_data::Digest;
+use engraft_engine::EngineError;
 use engraft_formats::safetensors;
 use engraft_graph::{Graph, NamedTensors, Shape, Tensor, TensorData};
 use engraft_train::LinearHead;
@@ -86,17 +87,26 @@ pub(crate) fn write(
 /// Reads and checks a model; nothing is compiled before everything is known to fit.
 pub(crate) fn read(path: &Path) -> Result<ModelFile, Error> {
     let bytes = read_bounded(path)?;
-    decode(&bytes).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+    decode(&bytes).map_err(|problem| match problem {
+        // The instruction set is chosen by whoever runs the program; the model is not to blame.
+        ModelProblem::Engine(error @ EngineError::Kernel(_)) => Error::Engine(error),
+        problem => Error::Model { path: path.to_owned(), problem },
+    })
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
-    let metadata = fs::metadata(path).map_err(Error::io(path))?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(Error::Model { path: path.to_owned(), problem: ModelProblem::NotAModel(HEADER_KEY) });
+    let unreadable = |error| Error::data(path, &format!("cannot be read: {error}"));
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Error::data(path, "not a regular file, expected a model file"));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        let problem = format!("has {} bytes, expected a model of at most {MAX_FILE_BYTES}", metadata.len());
+        return Err(Error::data(path, &problem));
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io(path))?;
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 

@@ -32,7 +32,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     if common.json {
         let cleared = matches!(args.action, Action::Clear);
         let document = json!({
-            "folder": folder, "entries": entries, "bytes": bytes, "limit_bytes": limit_bytes, "cleared": cleared,
+            "folder": folder.to_string_lossy(), "entries": entries, "bytes": bytes, "limit_bytes": limit_bytes,
+            "cleared": cleared,
         });
         output::json(&document)?;
     } else {

@@ -32,6 +32,7 @@ pub struct Args {
 /// Embeds and writes.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     let format = FeatureFormat::of(&args.out)?;
+    engraft::check_writable(&args.out)?;
     let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
     let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let display = Display::new(common.quiet);

@@ -84,6 +84,7 @@ pub fn train_and_save(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<TrainReport> {
+    engraft::check_writable(out)?;
     let store = super::open_store();
     let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
     classifier.save(out)?;
@@ -95,7 +96,7 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
     report.warnings.iter().for_each(|warning| output::warning(warning));
     if common.json {
         let mut document = serde_json::to_value(report)?;
-        document["model"] = json!(out);
+        document["model"] = json!(out.to_string_lossy());
         document["threads"] = json!(common.threads());
         return output::json(&document);
     }

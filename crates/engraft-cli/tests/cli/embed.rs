@@ -82,11 +82,31 @@ fn a_wrong_array_is_refused_by_name() {
         (npy("|u1", "(2, 4, 4)", &[0; 32]), "shape [2, 4, 4], expected [n, height, width, 3]"),
         (npy("<f8", "(1, 1, 1, 3)", &[0; 24]), "<f8"),
         (npy("|u1", "(9, 4, 4, 3)", &[0; 32]), "array.npy"),
+        (npy("|u1", "(2, 0, 4, 3)", &[]), "array.npy: node `image` has height 0"),
+        (npy("|u1", "(4611686018427387904, 4, 4, 3)", &[0; 32]), "too large"),
         (npy("<f4", "(1, 1, 1, 3)", &[f32::NAN.to_le_bytes(); 3].concat()), "not finite"),
         (b"PK".to_vec(), "array.npy"),
     ] {
         fixture.write("array.npy", bytes);
         let error = fixture.fails(&["embed", "array.npy", "--out", "f.npy"], 3);
         assert!(error.contains(want), "{want}: {error}");
+    }
+}
+
+#[test]
+fn fit_and_filter_change_the_features_and_threads_do_not() {
+    let fixture = Fixture::new();
+    fixture.save("flat/b.png", &discs(1));
+    fixture.save("flat/a.png", &discs(2));
+    let embed = |options: &[&str]| {
+        let table = fixture.json(&[&["embed", "flat", "--out", "f.npy"][..], options].concat());
+        assert_eq!(table["paths"], json!(["a.png", "b.png"]));
+        fs::read(fixture.path("f.npy")).unwrap()
+    };
+    let plain = embed(&[]);
+    assert_eq!(embed(&["--fit", "stretch", "--filter", "bicubic", "--threads", "1"]), plain);
+    let others = [["--fit", "crop"], ["--fit", "pad"], ["--filter", "nearest"], ["--filter", "lanczos"]];
+    for options in others {
+        assert_ne!(embed(&options), plain, "{options:?}");
     }
 }

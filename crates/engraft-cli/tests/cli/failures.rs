@@ -22,9 +22,22 @@ fn wrong_usage_is_exit_2() {
         let error = fixture.fails(&arguments, 2);
         assert!(error.contains(want), "{arguments:?}: {error}");
     }
-    let output = fixture.command(&["train", "data"]).env("ENGRAFT_ISA", "mmx").output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("mmx"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_unknown_instruction_set_is_a_usage_error_of_every_verb_that_runs_the_network() {
+    let fixture = Fixture::with_model();
+    for arguments in [
+        &["train", "data"][..],
+        &["embed", "data", "--out", "f.npy"],
+        &["predict", "model.safetensors", "data"],
+        &["evaluate", "model.safetensors", "data"],
+        &["inspect", "model.safetensors"],
+    ] {
+        let output = fixture.command(arguments).env("ENGRAFT_ISA", "mmx").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: instruction set `mmx` is unknown, expected one of "));
+    }
 }
 
 #[test]
@@ -42,12 +55,25 @@ fn wrong_data_is_exit_3() {
         (vec!["train", "broken", "--quiet"], "images of 0 classes, expected at least 2"),
         (vec!["train", "model.safetensors", "--out", "x"], "not a folder"),
         (vec!["evaluate", "model.safetensors", "broken", "--quiet"], "no usable image of a known class"),
+        (vec!["evaluate", "model.safetensors", "absent", "--quiet"], "absent: cannot be read: "),
+        (vec!["train", "data", "--test", "absent", "--quiet"], "absent: cannot be read: "),
         (vec!["embed", "absent", "--out", "f.npy"], "absent: no such file or folder"),
+        (vec!["embed", "nothing", "--out", "f.npy"], "nothing: no file found, expected at least one image"),
+        (vec!["embed", "broken/a/1.png", "--out", "f.npy"], "broken/a/1.png: not an image"),
+        (
+            vec!["embed", "broken", "--out", "f.npy"],
+            "no usable image among 2 files; the first is broken/a/1.png",
+        ),
+        (vec!["predict", "absent", "data"], "absent: cannot be read: "),
+        (vec!["inspect", "data"], "data: not a regular file, expected a model file"),
+        (vec!["inspect", "data/discs/0.png"], "data/discs/0.png: not a model: "),
     ] {
         let error = fixture.fails(&arguments, 3);
         assert!(error.starts_with("error: ") && error.contains(want), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.matches("os error").count() <= 1, "the cause is told twice: {error}");
     }
+    assert!(!fixture.path("f.npy").exists());
 }
 
 #[test]
@@ -68,37 +94,37 @@ fn a_cache_that_cannot_be_used_stops_only_the_cache_verb() {
     let output = fixture.run(&["train", "data", "--fit", "stretch", "--out", "model"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("warning: features are not kept"), "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("os error").count(), 1, "{}", stderr(&output));
 }
 
 #[test]
-fn a_model_that_cannot_be_written_is_exit_1() {
+fn an_output_that_cannot_be_written_is_exit_1_before_anything_is_embedded() {
     let fixture = Fixture::with_data();
-    let error = fixture.fails(&["train", "data", "--fit", "stretch", "--out", "absent/model", "--quiet"], 1);
-    assert!(error.contains("absent/model"), "{error}");
-    assert_eq!(error.matches("No such file").count(), 1, "said twice: {error}");
+    fixture.write("file", "");
+    for (arguments, want) in [
+        (
+            ["train", "data", "--out", "absent/m"],
+            "absent/m: there is no folder absent, expected one that exists",
+        ),
+        (["train", "data", "--out", "file/m"], "file/m: there is no folder file, expected one that exists"),
+        (["train", "data", "--out", "data"], "data: is a folder, expected the name of a file"),
+        (["embed", "data", "--out", "absent/f.npy"], "absent/f.npy: there is no folder absent"),
+    ] {
+        let error = fixture.fails(&arguments, 1);
+        assert!(error.starts_with(&format!("error: {want}")), "{error}");
+    }
+    assert_eq!(fixture.json(&["cache", "info"])["entries"], 0);
 }
 
-#[cfg(unix)]
 #[test]
-fn an_interrupted_or_killed_run_leaves_no_model_and_the_next_is_undisturbed() {
-    let fixture = Fixture::new();
-    fixture.draw("data", 40, 0);
-    for signal in ["-INT", "-KILL"] {
-        let train = ["train", "data", "--fit", "stretch", "--out", "model", "--threads", "1", "--quiet"];
-        let mut child = fixture.command(&train).spawn().unwrap();
-        while fixture.json(&["cache", "info"])["entries"] == 0 {
-            std::thread::yield_now();
-        }
-        std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        let status = child.wait().unwrap();
-        assert_ne!(status.code(), Some(0), "{signal} came too late");
-        assert_eq!(status.code(), if signal == "-INT" { Some(130) } else { None });
-        assert!(!fixture.path("model").exists());
-        fixture.ok(&["cache", "clear"]);
+fn broken_and_foreign_weights_are_named() {
+    let fixture = Fixture::with_model();
+    fixture.write("broken.safetensors", "x");
+    for (weights, want) in [
+        ("broken.safetensors", "broken.safetensors: the safetensors file has 1 bytes, expected at least 8"),
+        ("model.safetensors", "model.safetensors: weight `stem_conv/kernel`"),
+    ] {
+        let error = fixture.fails(&["train", "data", "--weights", weights, "--out", "m"], 4);
+        assert!(error.contains(want), "{error}");
     }
-    let fit = ["--fit", "stretch", "--quiet"];
-    fixture.ok(&[&["train", "data", "--out", "disturbed"][..], &fit].concat());
-    fixture.ok(&["cache", "clear"]);
-    fixture.ok(&[&["train", "data", "--out", "fresh"][..], &fit].concat());
-    assert_eq!(fs::read(fixture.path("disturbed")).unwrap(), fs::read(fixture.path("fresh")).unwrap());
 }

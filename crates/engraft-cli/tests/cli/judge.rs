@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, discs, stderr};
+use crate::fixture::{Fixture, discs, stderr, stripes};
 
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -51,6 +51,45 @@ fn one_bad_path_does_not_stop_the_rest() {
     assert!(lines[0]["error"]["message"].is_string() && lines[0]["error"]["kind"].is_string());
     assert_eq!(lines[1]["error"]["kind"], "not_an_image");
     assert_eq!(lines[2]["class"], "discs");
+}
+
+#[test]
+fn an_empty_folder_and_a_broken_file_inside_a_folder_are_told() {
+    let fixture = Fixture::with_model();
+    std::fs::create_dir(fixture.path("empty")).unwrap();
+    fixture.write("mixed/broken.png", "x");
+    fixture.save("mixed/disc.png", &discs(70));
+    fixture.write("mixed/.hidden", "junk");
+    let output = fixture.run(&["predict", "model.safetensors", "empty", "mixed", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let lines = json_lines(std::str::from_utf8(&output.stdout).unwrap());
+    let paths: Vec<_> = lines.iter().map(|line| line["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["empty", "mixed/broken.png", "mixed/disc.png"]);
+    assert_eq!(lines[0]["error"]["kind"], "empty_folder");
+    assert_eq!(lines[2]["class"], "discs");
+}
+
+#[test]
+fn evaluate_matches_classes_by_name_and_strict_refuses_what_is_skipped() {
+    let fixture = Fixture::with_model();
+    for index in 0..3 {
+        fixture.save(&format!("test/apples/{index}.png"), &discs(60 + index));
+        fixture.save(&format!("test/stripes/{index}.png"), &stripes(60 + index));
+    }
+    let output = fixture.run(&["evaluate", "model.safetensors", "test", "--json"]);
+    let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(evaluation["confusion"].as_array().unwrap().len(), 2, "classes are those of the model");
+    let support: Vec<_> =
+        evaluation["per_class"].as_array().unwrap().iter().map(|row| &row["support"]).collect();
+    assert_eq!(support, [0, 3]);
+    assert_eq!(evaluation["skipped"].as_array().unwrap().len(), 3);
+    let warnings = stderr(&output);
+    assert!(
+        warnings.contains("no folder for discs") && warnings.contains("not scored: apples"),
+        "{warnings}"
+    );
+    let error = fixture.fails(&["evaluate", "model.safetensors", "test", "--strict", "--quiet"], 3);
+    assert!(error.contains("test/apples/0.png"), "{error}");
 }
 
 #[test]

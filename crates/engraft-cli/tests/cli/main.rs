@@ -5,6 +5,10 @@
 mod embed;
 mod failures;
 mod fixture;
+#[cfg(unix)]
+mod interrupt;
 mod judge;
+mod layouts;
 mod model;
+mod streams;
 mod train;

@@ -51,7 +51,9 @@ impl Classifier {
         }
         let mut warnings = class_warnings("the test part", &part.missing_classes, &part.extra_classes);
         warnings.extend(
-            embedder.finish().map(|error| format!("features are not kept for the next run: {error}")),
+            embedder
+                .take_store_error()
+                .map(|error| format!("features are not kept for the next run: {error}")),
         );
         let score = score(&self.head, &embedded, self.classes())?;
         Ok(Evaluation { score, skipped: skipped::listed(&all_skipped), ignored, warnings })

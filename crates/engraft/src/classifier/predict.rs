@@ -71,6 +71,9 @@ impl Classifier {
                 }
                 predictions.into_iter().try_for_each(&mut *report)?;
             }
+            if found.files.is_empty() && found.skipped.is_empty() {
+                report(Prediction { path: path.clone(), result: Err(empty_folder()) })?;
+            }
             found.skipped.into_iter().map(skipped).try_for_each(&mut *report)?;
         }
         Ok(())
@@ -100,6 +103,10 @@ impl Classifier {
 
 fn problem(error: EmbedError) -> Problem {
     Problem { kind: error.kind(), message: error.to_string() }
+}
+
+fn empty_folder() -> Problem {
+    Problem { kind: "empty_folder", message: "a folder without files, expected images".to_owned() }
 }
 
 fn skipped(skipped: Skipped) -> Prediction {

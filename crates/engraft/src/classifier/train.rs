@@ -160,17 +160,23 @@ impl Training<'_> {
         let started = Instant::now();
         let chosen = choose::choose(&train, fits, &data.classes, self.options)?;
         let choosing = started.elapsed();
+        if self.progress.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
         let val = self.judge("val", &data.val, &chosen, &train)?;
         let test = self.judge("test", &data.test, &chosen, &train)?;
 
         let mut skipped = [&data.skipped[..], &train.skipped].concat();
-        let mut warnings = [&self.found.warnings[..], &chosen.warnings].concat();
+        let mut warnings =
+            [&self.found.warnings[..], &self.unusable_classes(&train), &chosen.warnings].concat();
         for part in [&val, &test].into_iter().flatten() {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
         warnings.extend(
-            self.embedder.finish().map(|error| format!("features are not kept for the next run: {error}")),
+            self.embedder
+                .take_store_error()
+                .map(|error| format!("features are not kept for the next run: {error}")),
         );
         if self.options.strict {
             skipped::refuse(&skipped)?;
@@ -187,6 +193,21 @@ impl Training<'_> {
             return Ok(());
         }
         Err(Error::TooFewClasses { root: self.found.data.root.clone(), found: present.len() })
+    }
+
+    /// A warning if there are classes with files of which none could be used.
+    fn unusable_classes(&self, train: &EmbeddedPart) -> Vec<String> {
+        let Dataset { classes, empty_classes, .. } = &self.found.data;
+        let unusable: Vec<&str> = classes
+            .iter()
+            .enumerate()
+            .filter(|(label, class)| !train.labels.contains(label) && !empty_classes.contains(class))
+            .map(|(_, class)| class.as_str())
+            .collect();
+        match unusable.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("classes without a usable image: {}", unusable.join(", "))],
+        }
     }
 
     fn judge(

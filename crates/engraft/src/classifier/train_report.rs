@@ -102,9 +102,14 @@ pub struct Seconds {
 }
 
 impl TrainReport {
-    /// The accuracy a quality gate judges: on the test part, or else in cross-validation.
+    /// The accuracy a quality gate judges: on the test part, or else in cross-validation. A test part without a usable
+    /// image has none.
     pub fn headline_accuracy(&self) -> Option<f64> {
-        self.test.as_ref().or(self.cv.as_ref().map(|cv| &cv.score)).map(|score| score.accuracy)
+        let judged = match self.images.test {
+            Some(_) => self.test.as_ref(),
+            None => self.cv.as_ref().map(|cv| &cv.score),
+        };
+        judged.map(|score| score.accuracy)
     }
 
     /// The report as text for people.
