@@ -75,7 +75,7 @@ pub fn select(
     }
     let searches: Vec<Outcome> =
         candidates.par_iter().map(|&features| Search::new(features, labels, classes, folds).run()).collect();
-    let candidate = first_within_an_error(&searches, labels);
+    let candidate = first_or_best(&searches, labels);
     let accuracies = searches.iter().map(|outcome| outcome.accuracy(labels)).collect();
     let Outcome { strength: index, predicted, .. } =
         searches.into_iter().nth(candidate).expect("chosen among them");
@@ -129,11 +129,9 @@ fn past_the_best(tried: &[Outcome], labels: &[usize]) -> bool {
     learned && tried.len() > most_accurate(tried, labels) + PATIENCE
 }
 
-/// The first candidate whose accuracy is not more than one standard error below the best.
-fn first_within_an_error(outcomes: &[Outcome], labels: &[usize]) -> usize {
-    let accuracy = |index: usize| outcomes[index].accuracy(labels);
-    let best = (1..outcomes.len())
-        .fold(0, |best, index| if accuracy(index) > accuracy(best) { index } else { best });
+/// The first candidate if its accuracy is not more than one standard error below the best, else the best.
+fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
+    let best = most_accurate(outcomes, labels);
     let ties = |outcome: &Outcome| {
         let right = |predicted: Option<usize>, label: usize| f64::from(u8::from(predicted == Some(label)));
         let pairs = outcomes[best].predicted.iter().zip(&outcome.predicted).zip(labels);
@@ -146,7 +144,7 @@ fn first_within_an_error(outcomes: &[Outcome], labels: &[usize]) -> usize {
         let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / count;
         mean <= (variance / count).sqrt()
     };
-    outcomes.iter().position(ties).unwrap_or(best)
+    if ties(&outcomes[0]) { 0 } else { best }
 }
 
 /// The folds of one candidate, each with the point its last descent reached.

@@ -60,6 +60,9 @@ pub enum EmbedError {
     /// The file could not be read or decoded.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The features are not numbers, so no head could judge them.
+    #[error("its features are not finite, expected weights that keep them so")]
+    NotFinite,
     /// The network does not take such an image: a bug, since every image is resized for it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -73,6 +76,7 @@ impl EmbedError {
     pub fn kind(&self) -> &'static str {
         match self {
             EmbedError::Read(error) => error.kind(),
+            EmbedError::NotFinite => "not_finite",
             EmbedError::Engine(_) => "engine",
             EmbedError::Cancelled => "interrupted",
         }
@@ -138,15 +142,12 @@ impl<'a> Embedder<'a> {
         embedded
     }
 
-    /// The features of one image that is already decoded, never stored; `fit` of `None` takes it as it is.
+    /// The features of one image that is already decoded, never stored.
     ///
     /// # Errors
-    /// [`EngineError`] if the image is taken as it is and has not the size of the network's input.
-    pub fn embed_image(&self, image: &Image, fit: Option<Fit>, alone: bool) -> Result<Vec<f32>, EngineError> {
-        match fit {
-            Some(fit) => self.run(&fit_image(image, self.space.input[0], fit, self.filter), alone),
-            None => self.run(image, alone),
-        }
+    /// [`EmbedError::NotFinite`] or [`EmbedError::Engine`].
+    pub fn embed_image(&self, image: &Image, fit: Fit) -> Result<Vec<f32>, EmbedError> {
+        self.run(&fit_image(image, self.space.input[0], fit, self.filter), true)
     }
 
     /// Where the time went so far.
@@ -169,10 +170,17 @@ impl<'a> Embedder<'a> {
         if let Some((pixel_hash, features)) = stored {
             return Ok(EmbeddedImage { file_hash, pixel_hash, features });
         }
-        let image = self.timed(&self.decode_nanos, || file.decode(&self.limits))?;
-        let pixel_hash = self.timed(&self.decode_nanos, || image.image.pixel_hash());
-        let compute = |(key, &fit)| self.compute(&image.image, pixel_hash, key, fit, alone);
-        let features = keys.iter().zip(fits).map(compute).collect::<Result<_, _>>()?;
+        let side_px = self.space.input[0];
+        // The image and its share of the memory budget are gone before the network runs: a thread that waits for others
+        // there may begin another image, and must not hold a permit while it asks for one.
+        let (pixel_hash, fitted) = self.timed(&self.decode_nanos, || {
+            let read = file.decode(&self.limits)?;
+            let fitted: Vec<Image> =
+                fits.iter().map(|&fit| fit_image(&read.image, side_px, fit, self.filter)).collect();
+            Ok::<_, ReadError>((read.image.pixel_hash(), fitted))
+        })?;
+        let compute = |(key, fitted)| self.compute(fitted, pixel_hash, key, alone);
+        let features = keys.iter().zip(&fitted).map(compute).collect::<Result<_, _>>()?;
         Ok(EmbeddedImage { file_hash, pixel_hash, features })
     }
 
@@ -184,21 +192,18 @@ impl<'a> Embedder<'a> {
         Some((pixel_hash, found.into_iter().map(|stored| stored.values).collect()))
     }
 
-    /// The features under one key, stored if they were not.
+    /// The features of a fitted image under its key, stored if they were not.
     fn compute(
         &self,
-        image: &Image,
+        fitted: &Image,
         pixel_hash: Digest,
         key: &FeatureKey,
-        fit: Fit,
         alone: bool,
-    ) -> Result<Vec<f32>, EngineError> {
+    ) -> Result<Vec<f32>, EmbedError> {
         if let Some(stored) = self.store.and_then(|store| store.get(key)) {
             return Ok(stored.values);
         }
-        let fitted =
-            self.timed(&self.decode_nanos, || fit_image(image, self.space.input[0], fit, self.filter));
-        let stored = StoredFeatures { pixel_hash, values: self.run(&fitted, alone)? };
+        let stored = StoredFeatures { pixel_hash, values: self.run(fitted, alone)? };
         if let Some(store) = self.store {
             self.note(store.put(key, &stored));
             self.untrimmed.fetch_add(1, Ordering::Relaxed);
@@ -223,7 +228,7 @@ impl<'a> Embedder<'a> {
     }
 
     /// Runs the network on this thread, or on all of them for an image that is alone.
-    fn run(&self, image: &Image, alone: bool) -> Result<Vec<f32>, EngineError> {
+    fn run(&self, image: &Image, alone: bool) -> Result<Vec<f32>, EmbedError> {
         let mut values = vec![0.0; self.space.feature_len];
         self.timed(&self.network_nanos, || {
             if alone {
@@ -234,7 +239,7 @@ impl<'a> Embedder<'a> {
             lock(&self.workers).push(worker);
             result
         })?;
-        Ok(values)
+        if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(EmbedError::NotFinite) }
     }
 
     fn key(&self, image: Digest, fit: Fit) -> FeatureKey {

@@ -9,7 +9,7 @@ use engraft_train::FeatureSpace;
 use engraft_zoo::{Ending, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, tensors_digest::tensors_digest};
 
 /// A frozen network from a square RGB image to a feature vector.
 pub struct Backbone {
@@ -94,7 +94,8 @@ impl Backbone {
     pub(crate) fn feature_space(&self) -> FeatureSpace {
         let side_px = self.info.input_size;
         FeatureSpace {
-            backbone_sha256: self.info.weights_sha256.clone(),
+            // What a model file says of its weights is not believed: only the weights themselves decide features.
+            backbone_sha256: tensors_digest(&self.weights).to_string(),
             graph: graph_digest(&self.graph),
             output: self.graph.node(self.graph.output()).name.clone(),
             input: [side_px, side_px],

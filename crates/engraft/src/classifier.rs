@@ -68,9 +68,9 @@ impl Classifier {
     /// The probability of each class for one image.
     ///
     /// # Errors
-    /// [`Error::Engine`] if the network cannot be run.
+    /// [`Error::Embed`] if the network cannot be run or gives numbers that are not finite.
     pub fn probabilities(&self, image: &Image) -> Result<Vec<f32>, Error> {
-        let features = self.embedder(None).embed_image(image, Some(self.fit), true)?;
+        let features = self.embedder(None).embed_image(image, self.fit)?;
         Ok(self.head.probabilities(&features))
     }
 

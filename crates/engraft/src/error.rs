@@ -17,6 +17,9 @@ pub enum Error {
     /// A network cannot be run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// An image has no features.
+    #[error(transparent)]
+    Embed(#[from] engraft_train::EmbedError),
     /// The feature store cannot be used.
     #[error(transparent)]
     Store(#[from] engraft_train::StoreError),

@@ -26,6 +26,7 @@ mod atomic_file;
 mod embedded_part;
 mod model_file;
 mod skipped;
+mod tensors_digest;
 
 pub use atomic_file::check_writable;
 pub use backbone::{Backbone, BackboneInfo};

@@ -14,7 +14,7 @@ use std::{
 use engraft_data::Digest;
 use engraft_engine::EngineError;
 use engraft_formats::safetensors;
-use engraft_graph::{Graph, NamedTensors, Shape, Tensor, TensorData};
+use engraft_graph::{Graph, NamedTensors, Shape, Tensor};
 use engraft_train::LinearHead;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use crate::{
     classifier::MAX_CLASSES,
     error::ModelProblem,
     manifest::Manifest,
+    tensors_digest::tensors_digest,
 };
 
 /// The layout described above. A file with another number is refused.
@@ -218,19 +219,7 @@ fn split(tensors: NamedTensors) -> Result<(LinearHead, NamedTensors), ModelProbl
     Ok((head, weights))
 }
 
-/// Identifies a model's whole content: the header and each tensor's name, shape, type and bytes.
+/// Identifies a model's whole content: the header and every tensor.
 fn content_digest(json: &str, tensors: &NamedTensors) -> Digest {
-    let mut parts = vec![Digest::of(json.as_bytes()).0];
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by_key(|(name, _)| *name);
-    for (name, tensor) in sorted {
-        let (kind, bytes): (&str, Vec<u8>) = match tensor.data() {
-            TensorData::F32(values) => ("f32", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            TensorData::F16(values) => ("f16", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            _ => unreachable!("the formats yield f32 and f16 only"),
-        };
-        let description = format!("{name} {kind} {:?} ", tensor.shape());
-        parts.push(Digest::of_parts(&[description.as_bytes(), &bytes]).0);
-    }
-    Digest::of_parts(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>())
+    Digest::of_parts(&[&Digest::of(json.as_bytes()).0, &tensors_digest(tensors).0])
 }

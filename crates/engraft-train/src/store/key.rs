@@ -14,7 +14,7 @@ pub struct FeatureKey {
 /// How features are made from an image: every choice that can change their bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureSpace {
-    /// Digest of the backbone's weight file.
+    /// Digest of the backbone's weights.
     pub backbone_sha256: String,
     /// Digest of the network's description.
     pub graph: Digest,

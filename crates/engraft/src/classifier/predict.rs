@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engraft_data::{FoundFile, Skipped, scan_flat};
-use engraft_train::{EmbedError, Embedder, Progress};
-use rayon::prelude::*;
+use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::Classifier;
@@ -64,8 +63,7 @@ impl Classifier {
             let found = scan_flat(std::slice::from_ref(path));
             progress.begin("predicting", found.files.len());
             for chunk in found.files.chunks(CHUNK) {
-                let predict = |file: &FoundFile| self.predict_file(&embedder, &file.path, top_k, progress);
-                let predictions: Vec<Prediction> = chunk.par_iter().map(predict).collect();
+                let predictions = self.predict_chunk(&embedder, chunk, top_k, progress);
                 if progress.is_cancelled() {
                     return Err(Error::Interrupted.into());
                 }
@@ -79,16 +77,20 @@ impl Classifier {
         Ok(())
     }
 
-    fn predict_file(
+    fn predict_chunk(
         &self,
         embedder: &Embedder,
-        path: &Path,
+        files: &[FoundFile],
         top_k: usize,
         progress: &dyn Progress,
-    ) -> Prediction {
-        let embedded = embedder.embed(&[path], &[self.fit], progress).remove(0);
-        let result = embedded.map_err(problem).map(|image| self.rank(&image.features[0], top_k));
-        Prediction { path: path.to_owned(), result }
+    ) -> Vec<Prediction> {
+        let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let embedded = embedder.embed(&paths, &[self.fit], progress);
+        let predict = |(path, result): (&&Path, Result<EmbeddedImage, EmbedError>)| {
+            let result = result.map_err(problem).map(|image| self.rank(&image.features[0], top_k));
+            Prediction { path: path.to_path_buf(), result }
+        };
+        paths.iter().zip(embedded).map(predict).collect()
     }
 
     fn rank(&self, features: &[f32], top_k: usize) -> Ranked {
