@@ -15,7 +15,7 @@ use crate::Error;
 /// # Errors
 /// [`Error::Io`] if its folder does not exist or takes no file, or if `path` is a folder itself.
 pub fn check_writable(path: &Path) -> Result<(), Error> {
-    if path.is_dir() {
+    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         let source = io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected the name of a file");
         return Err(Error::io(path)(source));
     }
@@ -58,9 +58,11 @@ mod tests {
         write(&path, b"old").unwrap();
         check_writable(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        for (wrong, want) in
-            [(path.join("below"), "there is no folder"), (folder.path().into(), "is a folder")]
-        {
+        for (wrong, want) in [
+            (path.join("below"), "there is no folder"),
+            (folder.path().into(), "is a folder"),
+            (folder.path().join("absent/"), "is a folder"),
+        ] {
             let error = check_writable(&wrong).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }

@@ -5,7 +5,7 @@
 //! duration, thread count or path, so that equal training gives equal bytes. Reading runs no code and trusts no length.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::Read,
     path::Path,
@@ -136,6 +136,7 @@ fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
     let (head, weights) = split(file.tensors)?;
     check(&header, &head)?;
     header.graph.check_weights(&weights)?;
+    check_all_used(&header.graph, &weights)?;
     let backbone = Backbone::compile(header.backbone.clone(), header.graph.clone(), weights)?;
     let worker_bytes = backbone.plan.worker_bytes();
     if worker_bytes > MAX_WORKER_BYTES {
@@ -167,6 +168,10 @@ fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
     if side > MAX_INPUT_SIDE_PX || input != Some(Shape::map(side, side, 3)) {
         return Err(ModelProblem::Header(format!("input size {side} does not fit the network")));
     }
+    let mut names = HashSet::new();
+    if let Some(twin) = header.classes.iter().find(|class| !names.insert(*class)) {
+        return Err(ModelProblem::Header(format!("class `{twin}` is named twice")));
+    }
     let features = header.backbone.features;
     if header.graph.output_shape() != Shape::vector(features) || head.dim() != features {
         return Err(ModelProblem::Head(format!(
@@ -185,6 +190,14 @@ fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
         return Err(ModelProblem::Head(format!("it tells {found} classes apart, {expected} are named")));
     }
     Ok(())
+}
+
+fn check_all_used(graph: &Graph, weights: &NamedTensors) -> Result<(), ModelProblem> {
+    let used: HashSet<String> = graph.weights().into_iter().map(|spec| spec.name).collect();
+    match weights.iter().find(|(name, _)| !used.contains(*name)) {
+        Some((name, _)) => Err(ModelProblem::Header(format!("unknown tensor `{BACKBONE}{name}`"))),
+        None => Ok(()),
+    }
 }
 
 fn head_tensors(head: &LinearHead) -> Result<NamedTensors, ModelProblem> {
@@ -214,6 +227,9 @@ fn split(tensors: NamedTensors) -> Result<(LinearHead, NamedTensors), ModelProbl
     let mut take =
         |role: &str| head.remove(role).ok_or_else(|| ModelProblem::Head(format!("no tensor `{role}`")));
     let (mean, scale, weight, bias) = (take("mean")?, take("scale")?, take("weight")?, take("bias")?);
+    if let Some(role) = head.keys().next() {
+        return Err(ModelProblem::Header(format!("unknown tensor `{HEAD}{role}`")));
+    }
     let head =
         LinearHead::new(mean, scale, weight, bias).map_err(|error| ModelProblem::Head(error.to_string()))?;
     Ok((head, weights))
@@ -222,4 +238,158 @@ fn split(tensors: NamedTensors) -> Result<(LinearHead, NamedTensors), ModelProbl
 /// Identifies a model's whole content: the header and every tensor.
 fn content_digest(json: &str, tensors: &NamedTensors) -> Digest {
     Digest::of_parts(&[&Digest::of(json.as_bytes()).0, &tensors_digest(tensors).0])
+}
+
+#[cfg(test)]
+mod tests {
+    use engraft_graph::{GraphBuilder, Padding};
+
+    use super::*;
+    use crate::{
+        Preprocessing,
+        manifest::{DataParts, PartRecord},
+    };
+
+    /// A model that is small enough to be damaged everywhere.
+    fn tiny() -> (Header, NamedTensors, LinearHead) {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [4, 4, 3]).unwrap();
+        let x = net.conv2d("conv", image, 2, 1, 1, Padding::Same).unwrap();
+        let output = net.global_average_pool2d("pool", x).unwrap();
+        let graph = net.finish(output).unwrap();
+        let mut weights = NamedTensors::new();
+        for spec in graph.weights() {
+            let values = (0..spec.shape.iter().product()).map(|index| index as f32 / 8.0).collect();
+            weights.insert(spec.name, Tensor::from_f32(spec.shape, values).unwrap()).unwrap();
+        }
+        let head =
+            LinearHead::new(vec![0.5, 1.0], vec![1.0, 2.0], vec![1.0, -1.0, 0.5, 0.0], vec![0.0, 0.25]);
+        (header(graph), weights, head.unwrap())
+    }
+
+    fn header(graph: Graph) -> Header {
+        let text = |text: &str| text.to_owned();
+        let train = PartRecord { images: 4, sha256: text("0") };
+        let training = Manifest {
+            engraft: text("0.1.0"),
+            instruction_set: text("portable"),
+            decoder: text("decoder 1"),
+            engine: text("engine 1"),
+            seed: 0,
+            l2: 0.1,
+            data: DataParts { train, val: None, test: None },
+            cv: None,
+            val: None,
+            test: None,
+        };
+        Header {
+            format: FORMAT,
+            classes: vec![text("cat"), text("dog")],
+            preprocessing: Preprocessing { fit: text("crop"), filter: text("bicubic") },
+            backbone: BackboneInfo {
+                name: text("tiny"),
+                weights_sha256: text("0"),
+                input_size: 4,
+                features: 2,
+            },
+            training,
+            graph,
+        }
+    }
+
+    fn problem(bytes: &[u8]) -> String {
+        match decode(bytes) {
+            Ok(_) => panic!("the model was accepted"),
+            Err(problem) => problem.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let (header, weights, head) = tiny();
+        let bytes = encode(&header, &weights, &head).unwrap();
+        let ModelFile { header: read_header, backbone, head: read_head } = decode(&bytes).unwrap();
+        assert_eq!((&read_head, &backbone.weights), (&head, &weights));
+        assert_eq!(read_header.classes, header.classes);
+        let again = encode(&read_header, &backbone.weights, &read_head).unwrap();
+        assert_eq!(again, bytes, "equal models have equal bytes");
+    }
+
+    #[test]
+    fn every_cut_and_every_changed_bit_is_noticed() {
+        let (header, weights, head) = tiny();
+        let whole = encode(&header, &weights, &head).unwrap();
+        for len in 0..whole.len() {
+            assert!(decode(&whole[..len]).is_err(), "cut after {len} bytes");
+        }
+        let mut changed = whole.clone();
+        for position in 0..whole.len() {
+            for bit in 0..8 {
+                changed[position] ^= 1 << bit;
+                assert!(decode(&changed).is_err(), "bit {bit} of byte {position} changed");
+                changed[position] = whole[position];
+            }
+        }
+        assert!(decode(&[&whole[..], &[0]].concat()).is_err(), "a byte was added");
+    }
+
+    #[test]
+    fn a_consistent_file_that_makes_no_sense_is_refused() {
+        type Change = fn(&mut Header, &mut NamedTensors, &mut LinearHead);
+        let cases: [(&str, Change); 7] = [
+            ("model format 2, expected 1", |header, _, _| header.format = 2),
+            ("tells 2 classes apart, 3 are named", |header, _, _| header.classes.push("cow".to_owned())),
+            ("`cat` is named twice", |header, _, _| header.classes[1] = "cat".to_owned()),
+            ("input size 5 does not fit", |header, _, _| header.backbone.input_size = 5),
+            ("takes 2 features, the backbone gives 7", |header, _, _| header.backbone.features = 7),
+            ("`conv/kernel`", |_, weights, _| *weights = NamedTensors::new()),
+            ("takes 1 features, the backbone gives 2", |_, _, head| {
+                *head = LinearHead::new(vec![0.0], vec![1.0], vec![0.0, 0.0], vec![0.0, 0.0]).unwrap();
+            }),
+        ];
+        for (want, change) in cases {
+            let (mut header, mut weights, mut head) = tiny();
+            change(&mut header, &mut weights, &mut head);
+            let found = problem(&encode(&header, &weights, &head).unwrap());
+            assert!(found.contains(want), "{want}: {found}");
+        }
+    }
+
+    /// A file with a right digest around any description and any further tensor.
+    fn sealed(json: &str, extra: &str) -> Vec<u8> {
+        let (_, weights, head) = tiny();
+        let mut tensors = head_tensors(&head).unwrap();
+        for (name, tensor) in weights {
+            tensors.insert(format!("{BACKBONE}{name}"), tensor).unwrap();
+        }
+        if !extra.is_empty() {
+            tensors.insert(extra, Tensor::from_f32(vec![1], vec![0.0]).unwrap()).unwrap();
+        }
+        let digest = content_digest(json, &tensors).to_string();
+        let metadata =
+            BTreeMap::from([(HEADER_KEY.to_owned(), json.to_owned()), (DIGEST_KEY.to_owned(), digest)]);
+        safetensors::to_bytes(&tensors, &metadata).unwrap()
+    }
+
+    #[test]
+    fn a_hostile_description_is_refused() {
+        let json = serde_json::to_string(&tiny().0).unwrap();
+        assert!(decode(&sealed(&json, "")).is_ok());
+        for (old, new) in [
+            ("\"format\":1", "\"format\":-1"),
+            ("\"format\":1", "\"format\":1,\"code\":\"rm\""),
+            ("\"seed\":0,", ""),
+            ("\"input_size\":4", "\"input_size\":99999999999"),
+            ("[\"cat\",\"dog\"]", "[]"),
+        ] {
+            assert!(json.contains(old), "{old}");
+            let found = problem(&sealed(&json.replacen(old, new, 1), ""));
+            assert!(!found.is_empty(), "{new}");
+        }
+        assert!(problem(&sealed(&"[".repeat(100_000), "")).starts_with("the model's description is wrong"));
+        for extra in ["head/more", "backbone/more", "more"] {
+            let found = problem(&sealed(&json, extra));
+            assert!(found.contains(&format!("unknown tensor `{extra}`")), "{found}");
+        }
+    }
 }

@@ -107,6 +107,7 @@ fn an_output_that_cannot_be_written_is_exit_1_before_anything_is_embedded() {
             "absent/m: there is no folder absent, expected one that exists",
         ),
         (["train", "data", "--out", "file/m"], "file/m: there is no folder file, expected one that exists"),
+        (["train", "data", "--out", "models/"], "models/: is a folder, expected the name of a file"),
         (["train", "data", "--out", "data"], "data: is a folder, expected the name of a file"),
         (["embed", "data", "--out", "absent/f.npy"], "absent/f.npy: there is no folder absent"),
     ] {
