@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::{
-    Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Graph, GraphError, Node, NodeId, Op, Padding,
-    Shape, ZeroPadding2d,
+    Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Graph, GraphError, Margins, Node, NodeId, Op,
+    Padding, Pool2d, Shape,
 };
 
 /// A network under construction.
@@ -128,18 +128,54 @@ impl GraphBuilder {
     }
 
     /// Adds zeros around a map.
-    pub fn zero_padding2d(
+    pub fn zero_padding2d(&mut self, name: &str, x: NodeId, padding: Margins) -> Result<NodeId, GraphError> {
+        self.node(name, Op::ZeroPadding2d(padding), &[x])
+    }
+
+    /// Adds the maximum in a sliding square window.
+    pub fn max_pool2d(
         &mut self,
         name: &str,
         x: NodeId,
-        padding: ZeroPadding2d,
+        window: usize,
+        stride: usize,
+        padding: Padding,
     ) -> Result<NodeId, GraphError> {
-        self.node(name, Op::ZeroPadding2d(padding), &[x])
+        let (window, strides) = ([window; 2], [stride; 2]);
+        self.node(name, Op::MaxPool2d(Pool2d { window, strides, padding }), &[x])
+    }
+
+    /// Adds the mean in a sliding square window.
+    pub fn average_pool2d(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        window: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<NodeId, GraphError> {
+        let (window, strides) = ([window; 2], [stride; 2]);
+        self.node(name, Op::AveragePool2d(Pool2d { window, strides, padding }), &[x])
+    }
+
+    /// Adds the channels of all inputs, one input after the other.
+    pub fn concatenate(&mut self, name: &str, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
+        self.node(name, Op::Concatenate, inputs)
     }
 
     /// Adds the sum of two nodes.
     pub fn add(&mut self, name: &str, first: NodeId, second: NodeId) -> Result<NodeId, GraphError> {
         self.node(name, Op::Add, &[first, second])
+    }
+
+    /// Adds the product of a node and another of its shape, or of one pixel with as many channels.
+    pub fn multiply(&mut self, name: &str, first: NodeId, second: NodeId) -> Result<NodeId, GraphError> {
+        self.node(name, Op::Multiply, &[first, second])
+    }
+
+    /// Adds a map as a vector.
+    pub fn flatten(&mut self, name: &str, x: NodeId) -> Result<NodeId, GraphError> {
+        self.node(name, Op::Flatten, &[x])
     }
 
     /// Adds the mean of each channel over all pixels.

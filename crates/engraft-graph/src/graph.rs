@@ -13,6 +13,9 @@ pub struct Graph {
 }
 
 /// One operation of a network, with its name, its inputs and the shape it produces.
+///
+/// Keras has layers that are several operations, such as a separable convolution. Their nodes share what stands before the
+/// first `/` of their names: `block2_sepconv1/depthwise` and `block2_sepconv1/pointwise` are one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Unique in the network.
@@ -23,6 +26,13 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// What it produces for one image.
     pub shape: Shape,
+}
+
+impl Node {
+    /// The name of the Keras layer that it is or belongs to.
+    pub fn layer(&self) -> &str {
+        self.name.split_once('/').map_or(&self.name, |(layer, _)| layer)
+    }
 }
 
 /// The place of a node in its network.
@@ -56,6 +66,12 @@ impl Graph {
     /// The shape of the network's result for one image.
     pub fn output_shape(&self) -> Shape {
         self.node(self.output).shape
+    }
+
+    /// The network up to the node called `node`, whose value becomes its result.
+    pub fn up_to(&self, node: &str) -> Option<Graph> {
+        let output = self.nodes.iter().position(|candidate| candidate.name == node)?;
+        Some(Graph { nodes: self.nodes[..=output].to_vec(), output: NodeId(output) })
     }
 
     /// The shapes a node reads, in the order of its inputs.
@@ -125,5 +141,25 @@ impl TryFrom<Document> for Graph {
             builder.node(&name, op, &inputs)?;
         }
         builder.finish(document.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, GraphBuilder, Padding, Shape};
+
+    #[test]
+    fn a_network_can_end_earlier_and_its_nodes_know_their_layers() {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [4, 4, 3]).unwrap();
+        let x = net.depthwise_conv2d("separable/depthwise", image, 3, 1, Padding::Same).unwrap();
+        let x = net.conv2d("separable/pointwise", x, 5, 1, 1, Padding::Same).unwrap();
+        let x = net.activation("relu", x, Activation::Relu).unwrap();
+        let graph = net.finish(x).unwrap();
+        let layers: Vec<_> = graph.nodes().iter().map(|node| node.layer()).collect();
+        assert_eq!(layers, ["image", "separable", "separable", "relu"]);
+        let shorter = graph.up_to("separable/depthwise").unwrap();
+        assert_eq!((shorter.nodes().len(), shorter.output_shape()), (2, Shape::map(4, 4, 3)));
+        assert_eq!(graph.up_to("separable"), None);
     }
 }

@@ -15,6 +15,8 @@ pub use builder::GraphBuilder;
 pub use error::GraphError;
 pub use graph::{Graph, Node, NodeId};
 pub use named_tensors::NamedTensors;
-pub use op::{Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Op, Padding, WeightSpec, ZeroPadding2d};
+pub use op::{
+    Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Margins, Op, Padding, Pool2d, WeightSpec,
+};
 pub use shape::{Shape, same_padding};
 pub use tensor::{Tensor, TensorData};

@@ -17,8 +17,9 @@ impl Affine {
         Affine { scale: vec![1.0; channels], offset: vec![0.0; channels] }
     }
 
-    pub(super) fn new(scale: &[f32], offset: &[f32]) -> Affine {
-        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+    /// From one value per channel, or one for all of them.
+    pub(super) fn new(scale: &[f32], offset: &[f32], channels: usize) -> Affine {
+        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).cycle().take(channels).collect();
         Affine { scale: wide(scale), offset: wide(offset) }
     }
 

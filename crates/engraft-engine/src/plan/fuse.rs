@@ -111,7 +111,7 @@ impl Fused {
 pub(super) fn affine_of(op: &Op, node: &str, channels: usize, weights: &NamedTensors) -> Option<Affine> {
     match op {
         Op::BatchNorm(norm) => Some(Affine::batch_norm(norm, node, channels, weights)),
-        Op::Rescale { scale, offset } => Some(Affine::new(scale, offset)),
+        Op::Rescale { scale, offset } => Some(Affine::new(scale, offset, channels)),
         _ => None,
     }
 }

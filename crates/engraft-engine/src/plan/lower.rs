@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use engraft_graph::{
-    Activation, Conv2d, DepthwiseConv2d, Graph, NamedTensors, Node, NodeId, Op, Padding, Shape, Tensor,
-    ZeroPadding2d, same_padding,
+    Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Shape,
+    Tensor, same_padding,
 };
 use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix};
 
@@ -304,8 +304,8 @@ impl Window {
     }
 }
 
-fn border(padding: &ZeroPadding2d) -> Border {
-    let ZeroPadding2d { top, bottom, left, right } = *padding;
+fn border(padding: &Margins) -> Border {
+    let Margins { top, bottom, left, right } = *padding;
     Border { top, bottom, left, right }
 }
 

@@ -1,8 +1,8 @@
 //! Small networks that between them hold every operation and every fusion, at awkward sizes.
 
 use engraft_graph::{
-    Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Graph, GraphBuilder, GraphError, NamedTensors,
-    NodeId, Op, Padding, Tensor, ZeroPadding2d,
+    Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Graph, GraphBuilder, GraphError, Margins,
+    NamedTensors, NodeId, Op, Padding, Tensor,
 };
 use engraft_testing::noise;
 
@@ -91,10 +91,10 @@ fn plain_convolutions() -> Net {
     let x = net.conv2d("valid", image, 5, 5, 2, Padding::Valid)?;
     let x = net.activation("relu", x, Activation::Relu)?;
     let x = net.conv2d("same", x, 17, 3, 1, Padding::Same)?;
-    let x = net.zero_padding2d("pad", x, ZeroPadding2d { top: 0, bottom: 1, left: 2, right: 1 })?;
+    let x = net.zero_padding2d("pad", x, Margins { top: 0, bottom: 1, left: 2, right: 1 })?;
     let x = net.conv2d("strided", x, 6, 3, 2, Padding::Valid)?;
     let x = net.conv2d("sparse", x, 33, 1, 2, Padding::Same)?;
-    let x = net.zero_padding2d("pad_twice", x, ZeroPadding2d { top: 1, bottom: 1, left: 1, right: 1 })?;
+    let x = net.zero_padding2d("pad_twice", x, Margins { top: 1, bottom: 1, left: 1, right: 1 })?;
     let x = net.depthwise_conv2d("depthwise", x, 3, 1, Padding::Same)?;
     net.finish(x)
 }
@@ -186,10 +186,10 @@ fn materialised_padding() -> Net {
     let mut net = GraphBuilder::new();
     let image = net.input("image", [6, 6, 3])?;
     let x = net.conv2d("conv", image, 7, 1, 1, Padding::Same)?;
-    let padded = net.zero_padding2d("pad", x, ZeroPadding2d { top: 1, bottom: 2, left: 0, right: 3 })?;
+    let padded = net.zero_padding2d("pad", x, Margins { top: 1, bottom: 2, left: 0, right: 3 })?;
     let filtered = net.conv2d("filter", padded, 7, 3, 1, Padding::Same)?;
     let x = net.add("add", padded, filtered)?;
-    let x = net.zero_padding2d("result", x, ZeroPadding2d { top: 0, bottom: 1, left: 1, right: 0 })?;
+    let x = net.zero_padding2d("result", x, Margins { top: 0, bottom: 1, left: 1, right: 0 })?;
     net.finish(x)
 }
 

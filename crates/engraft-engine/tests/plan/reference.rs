@@ -1,7 +1,7 @@
 //! The definition of every operation, node by node and in double precision: slow, and hard to get wrong.
 
 use engraft_graph::{
-    Activation, BatchNorm, Graph, NamedTensors, Node, Op, Padding, Shape, ZeroPadding2d, same_padding,
+    Activation, BatchNorm, Graph, Margins, NamedTensors, Node, Op, Padding, Shape, same_padding,
 };
 
 /// The network's result for one image.
@@ -52,7 +52,10 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
     };
     let data = match &node.op {
         Op::Input { .. } => image.iter().map(|&x| f64::from(x)).collect(),
-        Op::Rescale { scale, offset } => each(&|x, c| x * f64::from(scale[c]) + f64::from(offset[c])),
+        Op::Rescale { scale, offset } => {
+            let of = |values: &[f32], channel: usize| f64::from(values[channel % values.len()]);
+            each(&|x, c| x * of(scale, c) + of(offset, c))
+        }
         Op::Conv2d(conv) => {
             let kernel = weight("kernel");
             let bias = if conv.bias { weight("bias") } else { vec![0.0; conv.filters] };
@@ -139,7 +142,7 @@ fn windows(
     out
 }
 
-fn zero_padding(node: &Node, map: &Map, padding: &ZeroPadding2d) -> Vec<f64> {
+fn zero_padding(node: &Node, map: &Map, padding: &Margins) -> Vec<f64> {
     let Shape::Map { height, width, channels } = node.shape else { panic!("{}", node.name) };
     let (top, left) = (padding.top as isize, padding.left as isize);
     let element = |at: usize| {
