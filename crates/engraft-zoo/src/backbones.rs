@@ -1,18 +1,38 @@
 //! The list of all backbones. A new family is a file in `backbones/` and a line here.
 
+mod convnext;
+mod densenet;
+mod efficientnet;
 mod efficientnet_lite;
+mod efficientnet_v2;
+mod inception_resnet_v2;
+mod inception_v3;
 mod mobilenet;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod nasnet;
 mod resnet;
 mod vgg;
+mod xception;
 
 use crate::{BackboneSpec, ZooError};
 
 /// Each file of `backbones/` with what it registers.
-static FAMILIES: [(&str, &[BackboneSpec]); 4] = [
+static FAMILIES: [(&str, &[BackboneSpec]); 14] = [
+    ("convnext", &convnext::SPECS),
+    ("densenet", &densenet::SPECS),
+    ("efficientnet", &efficientnet::SPECS),
     ("efficientnet_lite", &efficientnet_lite::SPECS),
+    ("efficientnet_v2", &efficientnet_v2::SPECS),
+    ("inception_resnet_v2", &inception_resnet_v2::SPECS),
+    ("inception_v3", &inception_v3::SPECS),
     ("mobilenet", &mobilenet::SPECS),
+    ("mobilenet_v2", &mobilenet_v2::SPECS),
+    ("mobilenet_v3", &mobilenet_v3::SPECS),
+    ("nasnet", &nasnet::SPECS),
     ("resnet", &resnet::SPECS),
     ("vgg", &vgg::SPECS),
+    ("xception", &xception::SPECS),
 ];
 
 /// All backbones, family by family.

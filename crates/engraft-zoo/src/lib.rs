@@ -6,8 +6,10 @@
 mod architecture;
 mod backbones;
 mod binding;
+mod branches;
 mod error;
 mod layers;
+mod mbconv;
 mod open;
 mod pixel_scaling;
 mod spec; // start here: what a backbone is

@@ -8,7 +8,7 @@ use crate::PixelScaling;
 
 /// Mean and standard deviation of ImageNet's channels, RGB in 0..1.
 const TORCH_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
-const TORCH_STANDARD_DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
+pub(crate) const TORCH_STANDARD_DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
 /// Mean of ImageNet's channels, BGR in 0..255.
 const CAFFE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
@@ -19,7 +19,7 @@ impl PixelScaling {
         match self {
             PixelScaling::Tf => net.rescale("preprocessing", image, &[1.0 / 127.5], &[-1.0]),
             PixelScaling::Torch => {
-                let [scale, offset] = torch_scale_and_offset();
+                let [scale, offset] = standardisation(255.0);
                 net.rescale("preprocessing", image, &scale, &offset)
             }
             PixelScaling::Caffe => {
@@ -31,11 +31,11 @@ impl PixelScaling {
     }
 }
 
-/// `x * scale + offset` is `(x / 255 - mean) / standard_deviation`.
-fn torch_scale_and_offset() -> [[f32; 3]; 2] {
+/// `[scale, offset]` such that `x * scale + offset` is `(x / largest - mean) / standard_deviation`.
+pub(crate) fn standardisation(largest: f64) -> [[f32; 3]; 2] {
     let mut both = [[0.0; 3]; 2];
     for (channel, (mean, deviation)) in TORCH_MEAN.into_iter().zip(TORCH_STANDARD_DEVIATION).enumerate() {
-        both[0][channel] = (1.0 / (255.0 * deviation)) as f32;
+        both[0][channel] = (1.0 / (largest * deviation)) as f32;
         both[1][channel] = (-mean / deviation) as f32;
     }
     both
