@@ -17,5 +17,6 @@ mod spec; // start here: what a backbone is
 
 pub use backbones::{backbone, backbones};
 pub use error::ZooError;
+pub use keras_order::{KerasLayer, keras_layers};
 pub use open::{Opened, Source, open};
 pub use spec::{BackboneSpec, Ending, GraphSettings, PixelScaling, Preprocessing};
