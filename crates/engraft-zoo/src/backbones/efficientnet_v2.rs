@@ -200,3 +200,20 @@ impl EfficientNetV2 {
         blocks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_block_is_skipped_as_often_as_in_keras() {
+        for (architecture, last, want) in [
+            (b(100, 100), "block6h", 0.190_476_19),
+            (b(120, 140), "block6l", 0.295_238_1),
+            (unscaled(&STAGES_S, 24), "block6o", 0.195),
+        ] {
+            let block = architecture.blocks().pop().unwrap();
+            assert_eq!((block.prefix.as_str(), block.stochastic_depth_rate), (last, want));
+        }
+    }
+}
