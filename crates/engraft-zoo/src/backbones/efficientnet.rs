@@ -8,7 +8,7 @@ use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
     architecture::{Architecture, CLASSES, Pooling},
     layers::{LayerNames, channels_of_8, pad_for_stride_2},
-    mbconv::{Block, BlockKind, norm_and_silu},
+    mbconv::{Block, BlockKind, norm_and_silu, stochastic_depth_rate},
     pixel_scaling::TORCH_STANDARD_DEVIATION,
 };
 
@@ -46,8 +46,6 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 
 const STEM_CHANNELS: usize = 32;
 const HEAD_CHANNELS: usize = 1280;
-/// What the probability to skip a block while training rises to.
-const STOCHASTIC_DEPTH_RATE: f32 = 0.2;
 
 const fn spec(
     name: &'static str,
@@ -140,7 +138,7 @@ impl EfficientNet {
                     channels: self.channels(channels),
                     stride: if index == 0 { first_stride } else { 1 },
                     kernel,
-                    stochastic_depth_rate: STOCHASTIC_DEPTH_RATE * blocks.len() as f32 / count as f32,
+                    stochastic_depth_rate: stochastic_depth_rate(blocks.len(), count),
                 });
             }
         }
