@@ -23,7 +23,8 @@ const REGISTRIES: &[(&str, &str)] = &[
 const KERNELS: &str = "crates/engraft-kernels/src/";
 
 /// Files beside the kernels that hold no numeric operation of their own.
-const KERNEL_SUPPORT: &[&str] = &["lib.rs", "aligned_buffer.rs", "clamp.rs", "error.rs", "packed_matrix.rs"];
+const KERNEL_SUPPORT: &[&str] =
+    &["lib.rs", "aligned_buffer.rs", "clamp.rs", "error.rs", "packed_matrix.rs", "vector_math.rs"];
 
 /// The one place for intrinsics.
 const ARCH: &str = "crates/engraft-kernels/src/arch";

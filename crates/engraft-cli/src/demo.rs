@@ -13,7 +13,7 @@ mod pie;
 mod radar;
 mod shape;
 mod style;
-mod text;
+pub(crate) mod text;
 mod treemap;
 mod words;
 

@@ -4,6 +4,7 @@ mod demo;
 mod exit;
 mod options;
 mod output;
+mod plot;
 mod progress;
 mod verbs;
 

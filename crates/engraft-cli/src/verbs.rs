@@ -2,6 +2,8 @@
 
 use crate::{exit::Outcome, options::Common};
 
+mod network;
+
 /// Declares the verbs' modules and the enum that clap parses, in the order in which the help lists them.
 macro_rules! verbs {
     ($($(#[$doc:meta])* $module:ident => $variant:ident,)*) => {
@@ -35,6 +37,10 @@ verbs! {
     inspect => Inspect,
     /// List the backbones
     models => Models,
+    /// Show the layers of a backbone or a model as a table
+    summary => Summary,
+    /// Draw the architecture of a backbone or a model
+    plot => Plot,
     /// Show or empty the store of features
     cache => Cache,
     /// Draw a collection of charts and train on it

@@ -189,6 +189,14 @@ impl GraphBuilder {
     }
 }
 
+impl From<Graph> for GraphBuilder {
+    /// A network to be continued.
+    fn from(graph: Graph) -> GraphBuilder {
+        let names = graph.nodes.iter().map(|node| node.name.clone()).collect();
+        GraphBuilder { nodes: graph.nodes, names }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +218,16 @@ mod tests {
         let want = "conv/kernel bn/gamma bn/beta bn/moving_mean bn/moving_variance logits/kernel logits/bias";
         assert_eq!(names.join(" "), want);
         assert_eq!(small_net().parameter_count(), 3 * 3 * 3 * 4 + 4 * 4 + 4 * 2 + 2);
+    }
+
+    #[test]
+    fn a_finished_network_can_be_continued() {
+        let graph = small_net();
+        let output = graph.output();
+        let mut net = GraphBuilder::from(graph);
+        assert!(net.activation("logits", output, Activation::Softmax).is_err(), "the name is taken");
+        let x = net.activation("softmax", output, Activation::Softmax).unwrap();
+        assert_eq!(net.finish(x).unwrap().nodes().len(), small_net().nodes().len() + 1);
     }
 
     #[test]

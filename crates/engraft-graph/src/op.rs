@@ -2,6 +2,7 @@
 //!
 //! Names and defaults follow Keras; convolution kernels are `[height, width, in_channels, out_channels]`.
 
+mod cost;
 mod output_shape;
 mod weights;
 

@@ -48,6 +48,14 @@ impl Shape {
         }
     }
 
+    /// The lengths of all dimensions: `[height, width, channels]` or `[features]`.
+    pub fn lens(self) -> Vec<usize> {
+        match self {
+            Shape::Map { height, width, channels } => vec![height, width, channels],
+            Shape::Vector { features } => vec![features],
+        }
+    }
+
     /// Whether there are no elements. Never true of a shape in a [`crate::Graph`].
     pub const fn is_empty(self) -> bool {
         self.len() == 0

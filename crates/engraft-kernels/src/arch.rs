@@ -36,6 +36,11 @@ pub(crate) trait Isa: Copy {
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The greater; `b` if either is NaN or they are equal.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The nearest whole number, the even one of two.
+    fn round(self, x: Self::Vector) -> Self::Vector;
+    /// `x * 2^n` for whole `n` in -126..=127.
+    fn scale_by_power(self, x: Self::Vector, n: Self::Vector) -> Self::Vector;
 
     /// # Safety
     /// `LANES` elements from `from` on must be readable.

@@ -13,23 +13,27 @@ pub struct ConvertPixels {
     /// One factor and one summand for each element of some neighbouring pixels.
     scale: Vec<f32>,
     offset: Vec<f32>,
+    /// Whether the channels of the image come last first.
+    reversed: bool,
 }
 
 /// Neighbouring pixels treated alike: their elements fill whole vectors, however many channels there are.
 const PIXELS: usize = 16;
 
 impl ConvertPixels {
-    /// A conversion with one factor and one summand per channel.
+    /// A conversion with one factor and one summand per channel of the result, whose channels are those of the image or,
+    /// where `reversed`, those in the opposite order.
     ///
     /// # Panics
     /// If there are not as many factors as summands, or none.
-    pub fn new(isa: InstructionSet, scale: &[f32], offset: &[f32]) -> ConvertPixels {
+    pub fn new(isa: InstructionSet, scale: &[f32], offset: &[f32], reversed: bool) -> ConvertPixels {
         assert!(scale.len() == offset.len() && !scale.is_empty(), "one factor and one summand per channel");
         ConvertPixels {
             isa,
             channels: scale.len(),
             scale: scale.repeat(PIXELS),
             offset: offset.repeat(PIXELS),
+            reversed,
         }
     }
 
@@ -54,8 +58,8 @@ impl<T: Copy + Into<f32>> SimdOp for ConvertInto<'_, T> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        let ConvertPixels { channels, scale, offset, .. } = self.conversion;
-        if self.pixel_len == *channels {
+        let ConvertPixels { channels, scale, offset, reversed, .. } = self.conversion;
+        if self.pixel_len == *channels && !reversed {
             let chunks =
                 self.from.chunks(scale.len()).zip(self.to[..self.from.len()].chunks_mut(scale.len()));
             chunks.for_each(|(from, to)| convert(from, scale, offset, to));
@@ -64,15 +68,24 @@ impl<T: Copy + Into<f32>> SimdOp for ConvertInto<'_, T> {
         let pixels = self.from.chunks_exact(*channels).zip(self.to.chunks_exact_mut(self.pixel_len));
         for (from, to) in pixels {
             let (values, rest) = to.split_at_mut(*channels);
-            convert(from, scale, offset, values);
+            if *reversed {
+                convert(from.iter().rev(), scale, offset, values);
+            } else {
+                convert(from, scale, offset, values);
+            }
             rest.fill(0.0);
         }
     }
 }
 
 #[inline(always)]
-fn convert<T: Copy + Into<f32>>(from: &[T], scale: &[f32], offset: &[f32], to: &mut [f32]) {
-    for (((&x, scale), offset), to) in from.iter().zip(scale).zip(offset).zip(to) {
+fn convert<'a, T: Copy + Into<f32> + 'a>(
+    from: impl IntoIterator<Item = &'a T>,
+    scale: &[f32],
+    offset: &[f32],
+    to: &mut [f32],
+) {
+    for (((&x, scale), offset), to) in from.into_iter().zip(scale).zip(offset).zip(to) {
         *to = x.into() * scale + offset;
     }
 }
@@ -89,12 +102,12 @@ mod tests {
             for (channels, pixel_len) in [(1, 1), (3, 3), (3, 4), (3, 16), (5, 5)] {
                 let scale: Vec<f32> = (1..=channels).map(|c| 1.0 / (100 + c) as f32).collect();
                 let offset: Vec<f32> = (1..=channels).map(|c| -1.0 / c as f32).collect();
-                let conversion = ConvertPixels::new(isa, &scale, &offset);
-                for pixels in 1..40 {
+                for (pixels, reversed) in (1..40).flat_map(|pixels| [(pixels, false), (pixels, true)]) {
+                    let conversion = ConvertPixels::new(isa, &scale, &offset, reversed);
                     let bytes = noise_u8(pixels as u64, pixels * channels);
                     let mut want = vec![0.0; pixels * pixel_len];
                     for (i, &byte) in bytes.iter().enumerate() {
-                        let c = i % channels;
+                        let c = if reversed { channels - 1 - i % channels } else { i % channels };
                         want[i / channels * pixel_len + c] = f32::from(byte) * scale[c] + offset[c];
                     }
                     let mut got = vec![f32::NAN; want.len()];

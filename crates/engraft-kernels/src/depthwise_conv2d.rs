@@ -3,7 +3,7 @@
 //! Source: Keras `DepthwiseConv2D` with `depth_multiplier=1`.
 
 use crate::arch::{DepthwiseTiles, Isa, SimdOp};
-use crate::{AlignedBuffer, Clamp, InstructionSet};
+use crate::{Activation, AlignedBuffer, Clamp, InstructionSet};
 
 /// The filters and the bias of a depthwise convolution, packed for one instruction set.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl PackedDepthwise {
     }
 }
 
-/// `output = clamp(depthwise(input) + bias)` for a rectangle of output pixels. There is no padding: the input holds all
+/// `output = activation(clamp(depthwise(input) + bias))` for a rectangle of output pixels. There is no padding: the input holds all
 /// windows, zeros included. Pixels of input and output are padded to whole vectors.
 #[derive(Clone, Copy)]
 pub struct DepthwiseConv2d<'a> {
@@ -65,6 +65,8 @@ pub struct DepthwiseConv2d<'a> {
     pub output_strides: [usize; 2],
     /// Limits the output.
     pub clamp: Option<Clamp>,
+    /// Applied last.
+    pub activation: Option<Activation>,
 }
 
 impl DepthwiseConv2d<'_> {
@@ -108,6 +110,14 @@ impl SimdOp for DepthwiseInto<'_> {
                     clamp: layer.clamp,
                 }
                 .run(isa);
+            }
+            if let Some(activation) = layer.activation {
+                let channels = weights.values.len() / block_len * I::LANES;
+                let [row_stride, pixel_stride] = layer.output_strides;
+                for row in output.chunks_mut(row_stride).take(band_rows.min(height - first_row)) {
+                    let pixels = row.chunks_mut(pixel_stride).take(width);
+                    pixels.for_each(|pixel| activation.apply_all(isa, &mut pixel[..channels]));
+                }
             }
         }
     }
@@ -171,6 +181,7 @@ mod tests {
                 size: self.out(),
                 output_strides: [self.out()[1] * pixel, pixel],
                 clamp: Some(Clamp::RELU6),
+                activation: None,
             }
             .run(&mut got);
             assert_close(&got, &want, Tolerance { abs: 1e-5, rel: 1e-5 });

@@ -3,9 +3,9 @@
 //! Source: Keras `BatchNormalization` at inference, `Rescaling`, `Add` and `ReLU`.
 
 use crate::arch::{Isa, SimdOp};
-use crate::{Clamp, InstructionSet};
+use crate::{Activation, Clamp, InstructionSet};
 
-/// `output = clamp(input * scale + offset + addend)` for neighbouring pixels, each padded to whole vectors.
+/// `output = activation(clamp(input * scale + offset + addend))` for neighbouring pixels, each padded to whole vectors.
 #[derive(Clone, Copy)]
 pub struct Elementwise<'a> {
     /// Elements of a pixel; a multiple of the vector length.
@@ -18,6 +18,8 @@ pub struct Elementwise<'a> {
     pub addend: Option<&'a [f32]>,
     /// Limits the output.
     pub clamp: Option<Clamp>,
+    /// Applied last.
+    pub activation: Option<Activation>,
 }
 
 impl Elementwise<'_> {
@@ -61,6 +63,9 @@ impl SimdOp for ElementwiseInto<'_> {
                 }
                 isa.store(x, output);
             }
+            if let Some(activation) = layer.activation {
+                activation.apply_all(isa, output);
+            }
         }
     }
 }
@@ -91,7 +96,8 @@ mod tests {
                     })
                     .collect();
                 let mut got = vec![f32::NAN; len];
-                Elementwise { pixel_len, input: &input, affine, addend, clamp }.run(isa, &mut got);
+                Elementwise { pixel_len, input: &input, affine, addend, clamp, activation: None }
+                    .run(isa, &mut got);
                 assert_close(&got, &want, Tolerance::abs(3e-7));
             }
         }
@@ -103,8 +109,15 @@ mod tests {
             let input = vec![f32::NAN; isa.lanes()];
             let mut got = vec![0.0; isa.lanes()];
             let clamp = Some(Clamp::RELU6);
-            Elementwise { pixel_len: isa.lanes(), input: &input, affine: None, addend: None, clamp }
-                .run(isa, &mut got);
+            Elementwise {
+                pixel_len: isa.lanes(),
+                input: &input,
+                affine: None,
+                addend: None,
+                clamp,
+                activation: None,
+            }
+            .run(isa, &mut got);
             assert!(got.iter().all(|x| x.is_nan()), "{}", isa.name());
         }
     }

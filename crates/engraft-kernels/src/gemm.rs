@@ -8,7 +8,7 @@
 //! matrix multiplication" (2008).
 
 use crate::arch::{Isa, PanelProduct, SimdOp};
-use crate::{Clamp, PackedMatrix};
+use crate::{Activation, Clamp, PackedMatrix};
 
 /// Where rows lie in a slice: in runs (the rows of an image) of neighbours (its pixels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Residual<'a> {
     pub layout: RowLayout,
 }
 
-/// `output = clamp(input x weights + bias + residual)`, for `run_count` runs of `run_len` rows each.
+/// `output = activation(clamp(input x weights + bias + residual))`, for `run_count` runs of `run_len` rows each.
 #[derive(Clone, Copy)]
 pub struct Gemm<'a> {
     /// `[segments.count * segments.len, columns]`, and the bias.
@@ -84,6 +84,8 @@ pub struct Gemm<'a> {
     pub residual: Option<Residual<'a>>,
     /// Limits the output.
     pub clamp: Option<Clamp>,
+    /// Applied last.
+    pub activation: Option<Activation>,
 }
 
 impl Gemm<'_> {
@@ -136,6 +138,9 @@ impl SimdOp for GemmInto<'_> {
                 }
                 .run(isa);
             }
+            if let Some(activation) = gemm.activation {
+                block.activate(isa, activation, &gemm, output);
+            }
         }
     }
 }
@@ -180,6 +185,21 @@ impl Block {
 
     fn offset(&self, layout: RowLayout) -> usize {
         layout.offset(self.first_run, self.first_row)
+    }
+
+    /// Applies a function to the block's output, which is still in the cache.
+    #[inline(always)]
+    fn activate<I: Isa>(&self, isa: I, activation: Activation, gemm: &Gemm, output: &mut [f32]) {
+        let (layout, columns) = (gemm.output_layout, gemm.output_columns);
+        for run in self.first_run..self.first_run + self.run_count {
+            let rows = &mut output[layout.offset(run, self.first_row)..];
+            if layout.row_stride == columns {
+                activation.apply_all(isa, &mut rows[..self.run_len * columns]);
+            } else {
+                let rows = rows.chunks_mut(layout.row_stride).take(self.run_len);
+                rows.for_each(|row| activation.apply_all(isa, &mut row[..columns]));
+            }
+        }
     }
 }
 
@@ -256,6 +276,7 @@ mod tests {
                 output_columns: self.columns,
                 residual: Some(Residual { values: &residual, layout: output_layout }),
                 clamp: Some(Clamp::RELU6),
+                activation: None,
             };
             gemm.run(&mut got);
             assert_close(&got, &want, Tolerance { abs: 1e-5 * (self.sum_len() as f32).sqrt(), rel: 1e-5 });
@@ -304,6 +325,7 @@ mod tests {
                 output_columns: columns,
                 residual: None,
                 clamp: None,
+                activation: None,
             }
             .run(&mut got);
             let mut row = vec![5.5, 10.5, 15.5];
@@ -329,6 +351,7 @@ mod tests {
             output_columns: 2,
             residual: None,
             clamp: None,
+            activation: None,
         }
         .run(&mut [0.0; 4]);
     }

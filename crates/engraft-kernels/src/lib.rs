@@ -13,15 +13,22 @@ mod arch; // start here: what an instruction set is
 mod clamp;
 mod error;
 
+mod vector_math;
+
+mod activation;
 mod convert_pixels;
 mod depthwise_conv2d;
 mod elementwise;
 mod gemm;
 mod global_average_pool2d;
+mod layer_norm;
 mod matmul;
+mod multiply;
 mod packed_matrix;
+mod pool2d;
 mod softmax;
 
+pub use activation::Activation;
 pub use aligned_buffer::AlignedBuffer;
 pub use arch::InstructionSet;
 pub use clamp::Clamp;
@@ -31,6 +38,9 @@ pub use elementwise::Elementwise;
 pub use error::KernelError;
 pub use gemm::{Gemm, Residual, RowLayout, Segments};
 pub use global_average_pool2d::GlobalAveragePool2d;
+pub use layer_norm::LayerNorm;
 pub use matmul::{matmul, matmul_transposed};
+pub use multiply::Multiply;
 pub use packed_matrix::{MatrixView, PackedMatrix};
+pub use pool2d::{Pool2d, PoolKind};
 pub use softmax::softmax;

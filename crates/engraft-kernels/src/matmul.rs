@@ -39,6 +39,7 @@ fn multiply(b: &PackedMatrix, m: usize, a: &[f32], c: &mut [f32]) {
         output_columns: n,
         residual: None,
         clamp: None,
+        activation: None,
     }
     .run(c);
 }

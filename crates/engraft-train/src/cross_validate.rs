@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    Error, Features, Folds,
+    Error, Features, Folds, Progress,
     features::Standardisation,
     head::most_probable,
     logistic::{
@@ -49,8 +49,11 @@ pub fn strength(index: usize) -> f64 {
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one within a standard
 /// error of the most accurate is chosen, the error being that of the difference, paired by image.
 ///
+/// A step of progress is a strength of one candidate.
+///
 /// # Errors
-/// If labels, folds and candidates do not cover the same images, or fewer than two classes have images.
+/// If labels, folds and candidates do not cover the same images, fewer than two classes have images, or
+/// [`Error::Cancelled`] if `progress` says so.
 ///
 /// # Panics
 /// If there is no candidate.
@@ -59,6 +62,7 @@ pub fn select(
     labels: &[usize],
     classes: usize,
     folds: &Folds,
+    progress: &dyn Progress,
 ) -> Result<Selection, Error> {
     for features in candidates {
         check_labels(features.len(), labels, classes)?;
@@ -73,8 +77,9 @@ pub fn select(
     if folds.count() == 0 {
         return Ok(Selection::unchosen(labels.len()));
     }
-    let searches: Vec<Outcome> =
-        candidates.par_iter().map(|&features| Search::new(features, labels, classes, folds).run()).collect();
+    progress.begin("choosing", candidates.len() * STEPS);
+    let search = |&features| Search::new(features, labels, classes, folds, progress)?.run();
+    let searches: Vec<Outcome> = candidates.par_iter().map(search).collect::<Result<_, Error>>()?;
     let candidate = first_or_best(&searches, labels);
     let accuracies = searches.iter().map(|outcome| outcome.accuracy(labels)).collect();
     let Outcome { strength: index, predicted, .. } =
@@ -151,6 +156,7 @@ fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
 struct Search<'a> {
     folds: Vec<Fold>,
     labels: &'a [usize],
+    progress: &'a dyn Progress,
 }
 
 struct Fold {
@@ -166,6 +172,8 @@ struct Fold {
 const SEARCH_TOLERANCE: f64 = 1e-2;
 /// Steps of the grid in the first pass: a decade.
 const COARSE: usize = 4;
+/// Most strengths that a search tries: every decade, then the quarters on both sides of the best.
+const STEPS: usize = STRENGTHS.div_ceil(COARSE) + 2 * (COARSE - 1);
 /// Strengths in a row without better accuracy that end the first pass.
 const PATIENCE: usize = 2;
 /// Part of the loss at the strongest penalty that shows that something was learned.
@@ -174,15 +182,25 @@ const WELL_BELOW: f64 = 0.9;
 const UNKNOWN_CLASS_LOSS: f64 = 34.5;
 
 impl<'a> Search<'a> {
-    fn new(features: Features<'_>, labels: &'a [usize], classes: usize, folds: &Folds) -> Search<'a> {
-        let fold = |index| Fold::new(features, labels, classes, folds.split(index));
-        Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels }
+    fn new(
+        features: Features<'_>,
+        labels: &'a [usize],
+        classes: usize,
+        folds: &Folds,
+        progress: &'a dyn Progress,
+    ) -> Result<Search<'a>, Error> {
+        let fold = |index| {
+            check_cancelled(progress)?;
+            Ok(Fold::new(features, labels, classes, folds.split(index)))
+        };
+        let folds = (0..folds.count()).into_par_iter().map(fold).collect::<Result<_, Error>>()?;
+        Ok(Search { folds, labels, progress })
     }
 
-    fn run(mut self) -> Outcome {
+    fn run(mut self) -> Result<Outcome, Error> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().step_by(COARSE) {
-            tried.push(self.outcome(index));
+            tried.push(self.outcome(index)?);
             if past_the_best(&tried, self.labels) {
                 break;
             }
@@ -190,17 +208,23 @@ impl<'a> Search<'a> {
         let centre = tried[most_accurate(&tried, self.labels)].strength;
         let quarters = centre.saturating_sub(COARSE - 1)..(centre + COARSE).min(STRENGTHS);
         for index in quarters.rev().filter(|&index| index != centre) {
-            tried.push(self.outcome(index));
+            tried.push(self.outcome(index)?);
         }
+        // Most searches end early; what they did not have to try is done as well.
+        (tried.len()..STEPS).for_each(|_| self.progress.step());
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
         let best = most_accurate(&tried, self.labels);
-        tried.swap_remove(best)
+        Ok(tried.swap_remove(best))
     }
 
-    fn outcome(&mut self, index: usize) -> Outcome {
-        let labels = self.labels;
-        let parts: Vec<_> =
-            self.folds.par_iter_mut().map(|fold| fold.predict(strength(index), labels)).collect();
+    fn outcome(&mut self, index: usize) -> Result<Outcome, Error> {
+        let (labels, progress) = (self.labels, self.progress);
+        let predict = |fold: &mut Fold| {
+            check_cancelled(progress)?;
+            Ok(fold.predict(strength(index), labels))
+        };
+        let parts = self.folds.par_iter_mut().map(predict).collect::<Result<Vec<_>, Error>>()?;
+        progress.step();
         let mut predicted = vec![None; labels.len()];
         let mut loss = 0.0;
         for (fold, part) in self.folds.iter().zip(parts) {
@@ -209,8 +233,12 @@ impl<'a> Search<'a> {
                 loss += image_loss;
             }
         }
-        Outcome { strength: index, loss, predicted }
+        Ok(Outcome { strength: index, loss, predicted })
     }
+}
+
+fn check_cancelled(progress: &dyn Progress) -> Result<(), Error> {
+    if progress.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 impl Fold {
@@ -252,11 +280,41 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use engraft_testing::noise;
 
     use super::*;
+    use crate::Silent;
 
     const DIM: usize = 8;
+
+    /// Counts steps and stops after some of them.
+    struct Counting {
+        total: AtomicUsize,
+        done: AtomicUsize,
+        stop_after: usize,
+    }
+
+    impl Counting {
+        fn new(stop_after: usize) -> Counting {
+            Counting { total: AtomicUsize::new(0), done: AtomicUsize::new(0), stop_after }
+        }
+    }
+
+    impl Progress for Counting {
+        fn begin(&self, _stage: &str, total: usize) {
+            self.total.store(total, Ordering::Relaxed);
+        }
+
+        fn step(&self) {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.done.load(Ordering::Relaxed) >= self.stop_after
+        }
+    }
 
     /// Three classes `distance` apart, every row with noise of its own.
     fn clouds(seed: u64, distance: f32, labels: &[usize]) -> Vec<f32> {
@@ -287,7 +345,10 @@ mod tests {
         let [poor, good, good_too] =
             [&poor, &good, &good_too].map(|values| Features::new(values, DIM).unwrap());
         for (candidates, want) in [(&[poor, good][..], 1), (&[good, poor], 0), (&[poor, good, good_too], 1)] {
-            assert_eq!(select(candidates, &labels, 3, &folds_of(&labels, 3)).unwrap().candidate, want);
+            assert_eq!(
+                select(candidates, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap().candidate,
+                want
+            );
         }
     }
 
@@ -296,12 +357,13 @@ mod tests {
         let labels = thirds(60);
         let values = clouds(4, 100.0, &labels);
         let features = Features::new(&values, DIM).unwrap();
-        let mut search = Search::new(features, &labels, 3, &folds_of(&labels, 3));
-        let chosen = Search::new(features, &labels, 3, &folds_of(&labels, 3)).run();
+        let search = || Search::new(features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap();
+        let chosen = search().run().unwrap();
         assert_eq!(chosen.accuracy(&labels), 1.0);
         // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
+        let mut search = search();
         for decades in 1..=PATIENCE {
-            let weaker = search.outcome(chosen.strength - decades * COARSE);
+            let weaker = search.outcome(chosen.strength - decades * COARSE).unwrap();
             assert_eq!(weaker.accuracy(&labels), 1.0, "{decades} decades weaker");
         }
     }
@@ -322,7 +384,7 @@ mod tests {
         let labels = thirds(150);
         let values = noise(5, labels.len() * DIM);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap();
+        let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap();
         assert!((0.2..0.5).contains(&selection.accuracies[0]), "{}", selection.accuracies[0]);
         assert!(selection.optimistic);
     }
@@ -334,7 +396,8 @@ mod tests {
         let features = [Features::new(&values, DIM).unwrap()];
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let selection = pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap());
+            let selection =
+                pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap());
             let head = pool.install(|| crate::fit(features[0], &labels, 3, selection.l2).unwrap().head);
             (selection.l2, selection.out_of_fold, head)
         };
@@ -342,15 +405,33 @@ mod tests {
     }
 
     #[test]
+    fn every_announced_step_is_made_and_a_search_can_be_stopped_in_between() {
+        let labels = thirds(60);
+        let values = clouds(9, 1.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap(); 2];
+        let whole = Counting::new(usize::MAX);
+        select(&features, &labels, 3, &folds_of(&labels, 3), &whole).unwrap();
+        assert_eq!(whole.done.into_inner(), whole.total.into_inner());
+        for stop_after in [0, 1, 5] {
+            let stopped = Counting::new(stop_after);
+            let result = select(&features, &labels, 3, &folds_of(&labels, 3), &stopped);
+            assert!(matches!(result, Err(Error::Cancelled)), "{stop_after}");
+            // Each of the two searches may be within a strength when the other one is told to stop.
+            let done = stopped.done.into_inner();
+            assert!((stop_after..stop_after + 2).contains(&done), "{done} steps, {stop_after} allowed");
+        }
+    }
+
+    #[test]
     fn classes_of_one_image_are_trained_on_and_never_scored() {
         let labels = [vec![3], thirds(30)].concat();
         let values = clouds(7, 3.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 5, &folds_of(&labels, 5)).unwrap();
+        let selection = select(&features, &labels, 5, &folds_of(&labels, 5), &Silent).unwrap();
         assert_eq!(selection.out_of_fold[0], None);
         assert!(selection.out_of_fold[1..].iter().all(Option::is_some));
-        let lonely =
-            select(&[Features::new(&values[..2 * DIM], DIM).unwrap()], &[0, 1], 2, &folds_of(&[0, 1], 2));
+        let two = [Features::new(&values[..2 * DIM], DIM).unwrap()];
+        let lonely = select(&two, &[0, 1], 2, &folds_of(&[0, 1], 2), &Silent);
         assert_eq!(lonely.unwrap().l2, UNCHOSEN_STRENGTH);
     }
 
@@ -360,11 +441,11 @@ mod tests {
         let values = clouds(8, 1.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
         assert!(matches!(
-            select(&features, &labels[1..], 3, &folds_of(&labels, 3)),
+            select(&features, &labels[1..], 3, &folds_of(&labels, 3), &Silent),
             Err(Error::Count { .. })
         ));
         assert!(matches!(
-            select(&features, &labels, 3, &folds_of(&labels[1..], 3)),
+            select(&features, &labels, 3, &folds_of(&labels[1..], 3), &Silent),
             Err(Error::Count { .. })
         ));
     }

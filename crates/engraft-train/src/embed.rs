@@ -10,7 +10,7 @@ use std::{
 };
 
 use engraft_data::{Digest, Filter, Fit, Image, Limits, MemoryBudget, ReadError, ReadFile, fit_image};
-use engraft_engine::{EngineError, Plan, Worker};
+use engraft_engine::{EngineError, Plan};
 use rayon::prelude::*;
 
 use crate::{
@@ -33,8 +33,6 @@ pub struct Embedder<'a> {
     store: Option<&'a Store>,
     limits: Limits,
     budget: MemoryBudget,
-    /// Buffers of threads that are not running the network just now.
-    workers: Mutex<Vec<Worker>>,
     decode_nanos: AtomicU64,
     network_nanos: AtomicU64,
     store_error: Mutex<Option<StoreError>>,
@@ -108,7 +106,6 @@ impl<'a> Embedder<'a> {
             store,
             limits: Limits::default(),
             budget: MemoryBudget::new(DECODE_BUDGET_BYTES),
-            workers: Mutex::default(),
             decode_nanos: AtomicU64::new(0),
             network_nanos: AtomicU64::new(0),
             store_error: Mutex::default(),
@@ -234,10 +231,7 @@ impl<'a> Embedder<'a> {
             if alone {
                 return self.plan.run_u8(&[&image.pixels], &mut values);
             }
-            let mut worker = lock(&self.workers).pop().unwrap_or_else(|| self.plan.worker());
-            let result = self.plan.run_one_u8(&mut worker, &image.pixels, &mut values);
-            lock(&self.workers).push(worker);
-            result
+            self.plan.run_u8_here(&image.pixels, &mut values)
         })?;
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(EmbedError::NotFinite) }
     }
@@ -257,4 +251,152 @@ impl<'a> Embedder<'a> {
 /// A thread that panicked while it held the lock left a whole value behind.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf, sync::atomic::AtomicUsize};
+
+    use engraft_engine::PlanOptions;
+    use engraft_graph::{GraphBuilder, NamedTensors, Padding, Tensor};
+    use engraft_testing::{noise, noise_u8};
+
+    use super::*;
+    use crate::{progress::Silent, store::tests as stores};
+
+    const SIDE_PX: usize = 4;
+    const FEATURE_LEN: usize = 3;
+
+    /// What a store would hold of an image if something else had computed it.
+    const PLANTED: [f32; FEATURE_LEN] = [7.0, 8.0, 9.0];
+
+    fn plan() -> Plan {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [SIDE_PX, SIDE_PX, 3]).unwrap();
+        let x = net.conv2d("conv", image, FEATURE_LEN, 3, 1, Padding::Same).unwrap();
+        let output = net.global_average_pool2d("pool", x).unwrap();
+        let graph = net.finish(output).unwrap();
+        let mut weights = NamedTensors::new();
+        let kernel = Tensor::from_f32(vec![3, 3, 3, FEATURE_LEN], noise(1, 27 * FEATURE_LEN)).unwrap();
+        weights.insert("conv/kernel", kernel).unwrap();
+        Plan::compile(&graph, &weights, &PlanOptions::from_env().unwrap()).unwrap()
+    }
+
+    fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
+        let space = FeatureSpace { input: [SIDE_PX; 2], ..stores::key("", "").space };
+        assert_eq!(space.feature_len, FEATURE_LEN);
+        Embedder::new(plan, space, Filter::Bicubic, store)
+    }
+
+    /// Writes `count` different pictures, wider than high, so that fits differ.
+    fn pictures(folder: &Path, count: usize) -> Vec<PathBuf> {
+        let write = |index: usize| {
+            let path = folder.join(format!("{index}.ppm"));
+            fs::write(&path, [&b"P6 9 5 255\n"[..], &noise_u8(index as u64, 9 * 5 * 3)].concat()).unwrap();
+            path
+        };
+        (0..count).map(write).collect()
+    }
+
+    /// Stores other features than the network would give, under the key of the file.
+    fn plant(embedder: &Embedder, store: &Store, path: &Path, fit: Fit) {
+        let key = embedder.key(Digest::of(&fs::read(path).unwrap()), fit);
+        let pixel_hash = Digest::of(b"planted");
+        store.put(&key, &StoredFeatures { pixel_hash, values: PLANTED.to_vec() }).unwrap();
+    }
+
+    fn features(embedder: &Embedder, paths: &[PathBuf], fits: &[Fit]) -> Vec<Vec<Vec<f32>>> {
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let embedded = embedder.embed(&paths, fits, &Silent);
+        embedded.into_iter().map(|image| image.unwrap().features).collect()
+    }
+
+    #[test]
+    fn what_is_stored_is_not_computed_and_the_order_is_that_of_the_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, store) = (plan(), stores::store(&folder.path().join("store"), u64::MAX));
+        let paths = pictures(folder.path(), 5);
+        let computed = features(&embedder(&plan, None), &paths, &[Fit::Stretch]);
+        let stored = embedder(&plan, Some(&store));
+        plant(&stored, &store, &paths[1], Fit::Stretch);
+        plant(&stored, &store, &paths[3], Fit::Stretch);
+        let mixed = features(&stored, &paths, &[Fit::Stretch]);
+        for (index, features) in mixed.iter().enumerate() {
+            let want = if [1, 3].contains(&index) { &PLANTED[..] } else { &computed[index][0] };
+            assert_eq!(features[0], want, "image {index}");
+        }
+        assert_eq!(store.info().unwrap().entries, 5, "the rest is stored by now");
+        assert_eq!(features(&stored, &paths, &[Fit::Stretch]), mixed);
+    }
+
+    #[test]
+    fn a_fit_that_is_not_stored_is_computed_beside_one_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, store) = (plan(), stores::store(&folder.path().join("store"), u64::MAX));
+        let paths = pictures(folder.path(), 2);
+        let fits = [Fit::Stretch, Fit::Crop];
+        let computed = features(&embedder(&plan, None), &paths, &fits);
+        assert_ne!(computed[0][0], computed[0][1], "the fits differ");
+        let stored = embedder(&plan, Some(&store));
+        plant(&stored, &store, &paths[0], Fit::Crop);
+        let mixed = features(&stored, &paths, &fits);
+        assert_eq!(mixed, [vec![computed[0][0].clone(), PLANTED.to_vec()], computed[1].clone()]);
+    }
+
+    #[test]
+    fn a_damaged_entry_is_embedded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, store) = (plan(), stores::store(&folder.path().join("store"), u64::MAX));
+        let paths = pictures(folder.path(), 1);
+        let stored = embedder(&plan, Some(&store));
+        let computed = features(&stored, &paths, &[Fit::Stretch]);
+        let key = stored.key(Digest::of(&fs::read(&paths[0]).unwrap()), Fit::Stretch);
+        stores::damage(&store, &key);
+        assert_eq!(store.get(&key), None);
+        assert_eq!(features(&stored, &paths, &[Fit::Stretch]), computed);
+        assert_eq!(store.get(&key).map(|entry| entry.values), Some(computed[0][0].clone()));
+    }
+
+    #[test]
+    fn an_unusable_file_has_its_reason_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan();
+        let mut paths = pictures(folder.path(), 2);
+        paths.insert(1, folder.path().join("absent.ppm"));
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let embedded = embedder(&plan, None).embed(&paths, &[Fit::Pad], &Silent);
+        assert!(matches!(embedded[..], [Ok(_), Err(EmbedError::Read(_)), Ok(_)]));
+    }
+
+    /// Asks to stop once some images are done.
+    struct StopAfter {
+        images: usize,
+        done: AtomicUsize,
+    }
+
+    impl Progress for StopAfter {
+        fn begin(&self, _stage: &str, _total: usize) {}
+
+        fn step(&self) {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.done.load(Ordering::Relaxed) >= self.images
+        }
+    }
+
+    #[test]
+    fn an_interruption_keeps_what_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, store) = (plan(), stores::store(&folder.path().join("store"), u64::MAX));
+        let paths = pictures(folder.path(), 6);
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let stop = StopAfter { images: 2, done: AtomicUsize::new(0) };
+        let stored = embedder(&plan, Some(&store));
+        let embedded = pool.install(|| stored.embed(&paths, &[Fit::Stretch], &stop));
+        let cancelled = embedded.iter().filter(|image| matches!(image, Err(EmbedError::Cancelled))).count();
+        assert_eq!((embedded.len() - cancelled, store.info().unwrap().entries), (2, 2));
+    }
 }

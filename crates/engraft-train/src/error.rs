@@ -4,6 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The caller asked for the computation to stop.
+    #[error("stopped before the end")]
+    Cancelled,
     /// The values do not make whole rows.
     #[error("{found} feature values do not make rows of {dim}")]
     RowLength {

@@ -15,7 +15,7 @@ use crate::{Error, Features, LinearHead, features::Standardisation, matrix::Matr
 
 /// A head at the optimum, and what it reached.
 #[derive(Clone, Debug)]
-pub struct Fit {
+pub struct Solution {
     /// The head.
     pub head: LinearHead,
     /// Mean cross-entropy in nats, plus the penalty.
@@ -32,7 +32,7 @@ pub const TOLERANCE: f64 = 1e-8;
 ///
 /// # Errors
 /// If labels and rows do not match, fewer than two classes have rows, or `l2` is not a positive number.
-pub fn fit(features: Features<'_>, labels: &[usize], classes: usize, l2: f64) -> Result<Fit, Error> {
+pub fn fit(features: Features<'_>, labels: &[usize], classes: usize, l2: f64) -> Result<Solution, Error> {
     check_labels(features.len(), labels, classes)?;
     if !(l2.is_finite() && l2 > 0.0) {
         return Err(Error::Strength { found: l2 });
@@ -47,7 +47,7 @@ pub fn fit(features: Features<'_>, labels: &[usize], classes: usize, l2: f64) ->
     let Optimum { point, objective, excess } = descent.run(Point::zero(space.as_ref(), &targets));
     let weights = space.feature_weights(point.weights, Matrix::new(&train, features.dim()), targets.classes);
     let head = LinearHead::from_parts(standardisation, &weights, &point.bias, &present, classes);
-    Ok(Fit { head, objective, excess })
+    Ok(Solution { head, objective, excess })
 }
 
 /// Checks that each row has a label of an existing class, and that there is something to tell apart.
@@ -85,7 +85,7 @@ mod tests {
     const PROBLEMS: [&str; 7] =
         ["wide", "tall", "two_classes", "seven_classes", "weighted", "weighted_wide", "separable"];
 
-    fn fit_golden(golden: &Golden, problem: &str, l2: f64) -> (Fit, Vec<f32>) {
+    fn fit_golden(golden: &Golden, problem: &str, l2: f64) -> (Solution, Vec<f32>) {
         let values = golden.f32(&format!("{problem}/features"));
         let features = Features::new(&values, golden.shape(&format!("{problem}/features"))[1]).unwrap();
         let labels = golden.usize(&format!("{problem}/labels"));
@@ -124,7 +124,7 @@ mod tests {
         let rows = Matrix::new(&train, dim);
         let spaces: [Box<dyn Space>; 2] = [
             Box::new(space::RowSpace::new(rows, Matrix::new(&train, dim))),
-            Box::new(space::FeatureSpace::new(train.clone(), train.clone(), dim)),
+            Box::new(space::WeightSpace::new(train.clone(), train.clone(), dim)),
         ];
         let [by_rows, by_features] = spaces.map(|space| {
             let descent = Descent { space: space.as_ref(), targets: &targets, l2: 0.1, tolerance: 1e-9 };

@@ -149,6 +149,7 @@ fn multiply_band(rows: Matrix<'_>, packed: &PackedMatrix, out: &mut [f32]) {
         output_columns: packed.columns(),
         residual: None,
         clamp: None,
+        activation: None,
     }
     .run(out);
 }

@@ -160,6 +160,14 @@ pub(crate) mod tests {
         Store::open(&StoreLocation { folder: folder.to_owned(), limit_bytes }).unwrap()
     }
 
+    /// Changes the last byte of an entry.
+    pub(crate) fn damage(store: &Store, key: &FeatureKey) {
+        let path = store.path_of(&key.digest());
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+
     #[test]
     fn features_come_back_with_the_same_bits_under_their_own_key_only() {
         let folder = tempfile::tempdir().unwrap();

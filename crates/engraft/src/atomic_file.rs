@@ -23,7 +23,10 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 }
 
 /// Replaces the file at `path` by `bytes`: a reader sees the old content or the new one, never a part.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = temporary_beside(path)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
     file.persist(path).map_err(|error| Error::io(path)(error.error))?;
@@ -55,7 +58,7 @@ mod tests {
         let path = folder.path().join("model");
         check_writable(&path).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        write(&path, b"old").unwrap();
+        write_file(&path, b"old").unwrap();
         check_writable(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
         for (wrong, want) in [
@@ -72,8 +75,8 @@ mod tests {
     fn a_file_is_replaced_and_nothing_else_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model");
-        write(&path, b"old").unwrap();
-        write(&path, b"new").unwrap();
+        write_file(&path, b"old").unwrap();
+        write_file(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -81,9 +84,9 @@ mod tests {
     #[test]
     fn a_failure_names_the_file_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write(&folder.path().join("absent/model"), b"new").unwrap_err();
+        let error = write_file(&folder.path().join("absent/model"), b"new").unwrap_err();
         assert!(error.to_string().contains("absent/model"), "{error}");
-        let error = write(folder.path(), b"new").unwrap_err();
+        let error = write_file(folder.path(), b"new").unwrap_err();
         assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -25,7 +25,7 @@ pub enum Error {
     Store(#[from] engraft_train::StoreError),
     /// A head cannot be trained or judged.
     #[error(transparent)]
-    Train(#[from] engraft_train::Error),
+    Train(engraft_train::Error),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -87,6 +87,15 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("interrupted, nothing was written")]
     Interrupted,
+}
+
+impl From<engraft_train::Error> for Error {
+    fn from(error: engraft_train::Error) -> Error {
+        match error {
+            engraft_train::Error::Cancelled => Error::Interrupted,
+            error => Error::Train(error),
+        }
+    }
 }
 
 /// What is wrong with a model file.

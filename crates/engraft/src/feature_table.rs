@@ -121,7 +121,7 @@ impl FeatureTable {
                 safetensors::to_bytes(&tensors, &metadata).map_err(|error| wrong(&error))?
             }
         };
-        atomic_file::write(path, &bytes)
+        atomic_file::write_file(path, &bytes)
     }
 
     /// What was embedded, as text for people.

@@ -21,6 +21,8 @@ mod error;
 mod feature_table;
 mod listing;
 mod manifest;
+mod network;
+mod summary;
 
 mod atomic_file;
 mod embedded_part;
@@ -28,7 +30,7 @@ mod model_file;
 mod skipped;
 mod tensors_digest;
 
-pub use atomic_file::check_writable;
+pub use atomic_file::{check_writable, write_file};
 pub use backbone::{Backbone, BackboneInfo};
 pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
@@ -41,7 +43,9 @@ pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
 pub use listing::{BackboneListing, backbones};
 pub use manifest::{DataParts, Manifest, PartRecord};
 pub use model_file::Preprocessing;
+pub use network::{Layer, Network, NetworkOptions};
 pub use skipped::SkippedFile;
+pub use summary::Summary;
 
 /// A pool of `threads` threads for everything in this library; run work in it with `install`.
 ///

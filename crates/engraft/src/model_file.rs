@@ -82,7 +82,7 @@ pub(crate) fn write(
 ) -> Result<(), Error> {
     let problem = |problem: ModelProblem| Error::Model { path: path.to_owned(), problem };
     let bytes = encode(header, weights, head).map_err(problem)?;
-    crate::atomic_file::write(path, &bytes)
+    crate::atomic_file::write_file(path, &bytes)
 }
 
 /// Reads and checks a model; nothing is compiled before everything is known to fit.

@@ -9,6 +9,7 @@ mod fixture;
 mod interrupt;
 mod judge;
 mod layouts;
+mod look;
 mod model;
 mod streams;
 mod train;

@@ -32,6 +32,29 @@ impl Affine {
         self
     }
 
+    /// A normalisation by stored moments.
+    ///
+    /// Source: Keras `Normalization`, whose smallest divisor is `epsilon()`.
+    pub(super) fn normalization(node: &str, channels: usize, weights: &NamedTensors) -> Affine {
+        let (mean, variance) =
+            (role(weights, node, "mean", channels, 0.0), role(weights, node, "variance", channels, 1.0));
+        let scale: Vec<f64> = variance.iter().map(|v| 1.0 / v.sqrt().max(SMALLEST_DEVIATION)).collect();
+        let offset = mean.iter().zip(&scale).map(|(m, s)| -m * s).collect();
+        Affine { scale, offset }
+    }
+
+    /// A learnt factor per channel.
+    pub(super) fn layer_scale(node: &str, channels: usize, weights: &NamedTensors) -> Affine {
+        Affine { scale: role(weights, node, "gamma", channels, 1.0), offset: vec![0.0; channels] }
+    }
+
+    /// The channels in the opposite order.
+    pub(super) fn reversed(mut self) -> Affine {
+        self.scale.reverse();
+        self.offset.reverse();
+        self
+    }
+
     /// A batch normalisation with its stored moments.
     ///
     /// Source: Keras `BatchNormalization`, inference mode.
@@ -41,13 +64,7 @@ impl Affine {
         channels: usize,
         weights: &NamedTensors,
     ) -> Affine {
-        let values = |role: &str, default: f64| {
-            let tensor = weights.get(&format!("{node}/{role}"));
-            tensor.map_or_else(
-                || vec![default; channels],
-                |tensor| tensor.to_f32().iter().map(|&x| f64::from(x)).collect(),
-            )
-        };
+        let values = |name: &str, default: f64| role(weights, node, name, channels, default);
         let gamma = if norm.scale { values("gamma", 1.0) } else { vec![1.0; channels] };
         let beta = if norm.center { values("beta", 0.0) } else { vec![0.0; channels] };
         let (mean, variance) = (values("moving_mean", 0.0), values("moving_variance", 1.0));
@@ -75,4 +92,16 @@ impl Affine {
             Err(EngineError::NotFinite { node: node.to_owned() })
         }
     }
+}
+
+/// Least standard deviation that a normalisation divides by.
+const SMALLEST_DEVIATION: f64 = 1e-7;
+
+/// The values of a weight, or `default` for each channel where there is none.
+fn role(weights: &NamedTensors, node: &str, name: &str, channels: usize, default: f64) -> Vec<f64> {
+    let tensor = weights.get(&format!("{node}/{name}"));
+    tensor.map_or_else(
+        || vec![default; channels],
+        |tensor| tensor.to_f32().iter().map(|&x| f64::from(x)).collect(),
+    )
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{Operand, Pixels};
+use super::kernel::{Operands, Pixels};
 use super::network::{Network, Step};
 use super::worker::Worker;
 
@@ -22,13 +22,7 @@ impl Worker {
         let slot = network.slots[step.output.0];
         let mut output = std::mem::take(&mut self.slots[slot]);
         layout.zero_ends(&mut output);
-        let operands = |index: usize| {
-            let view = step.inputs.get(index)?;
-            let value = view.value.0;
-            let layout = network.values[value];
-            Some(Operand { buffer: &self.slots[network.slots[value]], layout, padding: view.padding })
-        };
-        let operands = [operands(0), operands(1)];
+        let operands = Operands { network, views: &step.inputs, slots: &self.slots };
         let rows = &mut output[layout.row_start(0)..layout.row_start(layout.height)];
         let split = threads > 1 && step.work >= LEAST_WORK_TO_SPLIT && step.kernel.works_by_rows();
         let rows_each = if split { layout.height.div_ceil(threads) } else { layout.height };

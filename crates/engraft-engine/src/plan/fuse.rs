@@ -1,7 +1,7 @@
 //! Finds what can be computed together with a node: the normalisations, the sum and the activation that follow it.
 
 use engraft_graph::{Activation, Graph, NamedTensors, NodeId, Op};
-use engraft_kernels::Clamp;
+use engraft_kernels::{self as kernels, Clamp};
 
 use super::affine::Affine;
 
@@ -29,7 +29,7 @@ impl Consumers {
     }
 }
 
-/// A node and what follows it: `clamp(node * affine + addend)`.
+/// A node and what follows it: `activation(clamp(node * affine + addend))`, at most one of the two being there.
 #[derive(Clone, Debug)]
 pub(super) struct Fused {
     /// After the node itself.
@@ -39,6 +39,9 @@ pub(super) struct Fused {
     /// The other operand of a sum.
     pub addend: Option<NodeId>,
     pub clamp: Option<Clamp>,
+    pub activation: Option<kernels::Activation>,
+    /// Whether the channels of the node are taken in the opposite order, before everything else.
+    pub reversed: bool,
     /// The last node taken in; its value is the result.
     pub end: usize,
 }
@@ -48,18 +51,23 @@ pub(super) struct Fused {
 pub(super) struct Abilities {
     pub affine: bool,
     pub addend: bool,
-    pub clamp: bool,
+    /// A clamp or another activation.
+    pub activation: bool,
+    pub reversal: bool,
 }
 
 impl Abilities {
-    pub(super) const ALL: Abilities = Abilities { affine: true, addend: true, clamp: true };
-    pub(super) const NONE: Abilities = Abilities { affine: false, addend: false, clamp: false };
+    pub(super) const NONE: Abilities =
+        Abilities { affine: false, addend: false, activation: false, reversal: false };
+    pub(super) const ARITHMETIC: Abilities =
+        Abilities { affine: true, addend: true, activation: true, reversal: false };
 }
 
 impl Fused {
     /// Node `start`, followed by nothing yet.
     pub(super) fn alone(start: usize, affine: Affine) -> Fused {
-        Fused { affine, scaled: false, addend: None, clamp: None, end: start }
+        let (scaled, reversed) = (false, false);
+        Fused { affine, scaled, addend: None, clamp: None, activation: None, reversed, end: start }
     }
 
     /// Takes in as many nodes as possible. Each must be the only reader of the one before it.
@@ -81,22 +89,23 @@ impl Fused {
 
     fn take_in(&mut self, graph: &Graph, next: usize, weights: &NamedTensors, abilities: Abilities) -> bool {
         let node = &graph.nodes()[next];
+        let scalable = abilities.affine && self.addend.is_none() && self.is_linear();
+        if scalable && let Some(affine) = affine_of(&node.op, &node.name, node.shape.channels(), weights) {
+            let before = std::mem::replace(&mut self.affine, Affine::identity(0));
+            (self.affine, self.scaled) = (before.then(&affine), true);
+            return true;
+        }
         match &node.op {
-            Op::Dropout { .. } => true,
-            op @ (Op::BatchNorm(_) | Op::Rescale { .. })
-                if abilities.affine && self.addend.is_none() && self.clamp.is_none() =>
-            {
-                let channels = node.shape.channels();
-                let Some(affine) = affine_of(op, &node.name, channels, weights) else { return false };
+            Op::Dropout { .. } | Op::StochasticDepth { .. } => true,
+            Op::ReverseChannels if abilities.reversal => {
                 let before = std::mem::replace(&mut self.affine, Affine::identity(0));
-                (self.affine, self.scaled) = (before.then(&affine), true);
+                (self.affine, self.reversed) = (before.reversed(), !self.reversed);
                 true
             }
-            Op::Activation(function) if abilities.clamp && self.clamp.is_none() => {
-                self.clamp = clamp_of(*function);
-                self.clamp.is_some()
+            Op::Activation(function) if abilities.activation && self.is_linear() => {
+                self.set_activation(*function)
             }
-            Op::Add if abilities.addend && self.addend.is_none() && self.clamp.is_none() => {
+            Op::Add if abilities.addend && self.addend.is_none() && self.is_linear() => {
                 let other = node.inputs.iter().find(|input| input.index() != self.end);
                 // Only an operand that is computed by then; otherwise that operand takes in the sum.
                 self.addend = other.copied().filter(|other| other.index() < self.end);
@@ -105,6 +114,27 @@ impl Fused {
             _ => false,
         }
     }
+
+    /// Whether no activation has been taken in.
+    fn is_linear(&self) -> bool {
+        self.clamp.is_none() && self.activation.is_none()
+    }
+
+    /// Ends with `function`, unless that is one over a whole vector.
+    pub(super) fn set_activation(&mut self, function: Activation) -> bool {
+        (self.clamp, self.activation) = match function {
+            Activation::Relu => (Some(Clamp::RELU), None),
+            Activation::Relu6 => (Some(Clamp::RELU6), None),
+            Activation::Sigmoid => (None, Some(kernels::Activation::Sigmoid)),
+            Activation::Silu => (None, Some(kernels::Activation::Silu)),
+            Activation::HardSigmoid => (None, Some(kernels::Activation::HardSigmoid)),
+            Activation::HardSilu => (None, Some(kernels::Activation::HardSilu)),
+            Activation::Gelu => (None, Some(kernels::Activation::Gelu)),
+            Activation::Tanh => (None, Some(kernels::Activation::Tanh)),
+            _ => (None, None),
+        };
+        !self.is_linear()
+    }
 }
 
 /// Scale and offset of an operation that is nothing else.
@@ -112,15 +142,8 @@ pub(super) fn affine_of(op: &Op, node: &str, channels: usize, weights: &NamedTen
     match op {
         Op::BatchNorm(norm) => Some(Affine::batch_norm(norm, node, channels, weights)),
         Op::Rescale { scale, offset } => Some(Affine::new(scale, offset, channels)),
-        _ => None,
-    }
-}
-
-/// The limits of an activation that is nothing else.
-pub(super) fn clamp_of(function: Activation) -> Option<Clamp> {
-    match function {
-        Activation::Relu => Some(Clamp::RELU),
-        Activation::Relu6 => Some(Clamp::RELU6),
+        Op::Normalization => Some(Affine::normalization(node, channels, weights)),
+        Op::LayerScale => Some(Affine::layer_scale(node, channels, weights)),
         _ => None,
     }
 }

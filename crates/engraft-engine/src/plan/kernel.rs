@@ -1,11 +1,16 @@
 //! The kernel of a step, and how it runs for some rows of the output.
 
+mod arithmetic;
+mod band;
+mod movement;
+
 use engraft_kernels::{
-    Clamp, ConvertPixels, DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, InstructionSet,
-    PackedDepthwise, PackedMatrix, Residual, RowLayout, Segments, softmax,
+    Activation, Clamp, ConvertPixels, GlobalAveragePool2d, InstructionSet, PackedDepthwise, PackedMatrix,
+    PoolKind, softmax,
 };
 
 use super::layout::{Border, Layout};
+pub(super) use band::{Band, Operand, Operands};
 
 /// The image a run starts from, `[height, width, channels]`.
 #[derive(Clone, Copy)]
@@ -23,13 +28,11 @@ impl Pixels<'_> {
     }
 }
 
-/// A value that a kernel reads.
-#[derive(Clone, Copy)]
-pub(super) struct Operand<'a> {
-    pub buffer: &'a [f32],
-    pub layout: Layout,
-    /// How far beyond the map the kernel reads.
-    pub padding: Border,
+/// What is done to an output last; at most one of the two is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    pub clamp: Option<Clamp>,
+    pub activation: Option<Activation>,
 }
 
 /// What a step computes.
@@ -41,23 +44,48 @@ pub(super) enum Kernel {
         weights: PackedMatrix,
         kernel: [usize; 2],
         strides: [usize; 2],
-        clamp: Option<Clamp>,
+        ending: Ending,
     },
     /// A convolution of each channel on its own.
     Depthwise {
         weights: PackedDepthwise,
         strides: [usize; 2],
-        clamp: Option<Clamp>,
+        ending: Ending,
     },
-    /// `clamp(x * scale + offset + addend)`; the scale and the offset are padded like a pixel.
+    /// `ending(x * scale + offset + addend)`; the scale and the offset are padded like a pixel.
     Elementwise {
         affine: Option<(Vec<f32>, Vec<f32>)>,
-        clamp: Option<Clamp>,
+        ending: Ending,
     },
-    /// A copy with zeros around it that are part of the map.
-    ZeroPadding2d(Border),
+    /// The second operand has the shape of the first or is one pixel.
+    Multiply,
+    /// The factor and the summand are padded like a pixel.
+    LayerNorm {
+        gamma: Vec<f32>,
+        beta: Vec<f32>,
+        epsilon: f32,
+    },
+    Pool2d {
+        kind: PoolKind,
+        window: [usize; 2],
+        strides: [usize; 2],
+        /// How far the first window begins above and to the left of the map.
+        before: [usize; 2],
+    },
     GlobalAveragePool2d,
     Softmax,
+    /// A copy with zeros around it that are part of the map.
+    ZeroPadding2d(Border),
+    /// A copy from this pixel on.
+    Cropping2d {
+        top: usize,
+        left: usize,
+    },
+    /// The channels of all operands.
+    Concatenate,
+    ReverseChannels,
+    /// The same elements in the same order, as pixels of another size.
+    Reshape,
 }
 
 impl Kernel {
@@ -71,7 +99,7 @@ impl Kernel {
 
     /// Whether each row of the output can be computed on its own.
     pub(super) fn works_by_rows(&self) -> bool {
-        !matches!(self, Kernel::GlobalAveragePool2d | Kernel::Softmax)
+        !matches!(self, Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape)
     }
 
     /// Computes the rows from `first_row` on that `rows` holds, each with its side borders.
@@ -81,40 +109,37 @@ impl Kernel {
     pub(super) fn run_rows(
         &self,
         isa: InstructionSet,
-        operands: [Option<Operand>; 2],
+        operands: Operands,
         image: Pixels,
         output: Layout,
         first_row: usize,
         rows: &mut [f32],
     ) {
-        let [Some(input), addend] = operands else {
-            let Kernel::Convert(conversion) = self else { unreachable!("only a conversion reads no value") };
+        if let Kernel::Convert(conversion) = self {
             return convert(conversion, image, output, first_row, rows);
-        };
-        let band = Band { input, addend, output, first_row, row_count: rows.len() / output.row_len() };
+        }
+        let band = Band { isa, operands, output, first_row, row_count: rows.len() / output.row_len() };
         match self {
-            Kernel::Convolution { weights, kernel, strides, clamp } => {
-                band.convolution(weights, *kernel, *strides, *clamp, rows);
-            }
-            Kernel::Depthwise { weights, strides, clamp } => band.depthwise(weights, *strides, *clamp, rows),
-            Kernel::Elementwise { affine, clamp } => band.elementwise(isa, affine.as_ref(), *clamp, rows),
-            Kernel::ZeroPadding2d(padding) => band.zero_padding(*padding, rows),
-            Kernel::GlobalAveragePool2d => {
-                let Layout { height, width, .. } = input.layout;
-                let strides = input.layout.strides();
-                let start = input.layout.window_start(0, Border::default());
-                let pool =
-                    GlobalAveragePool2d { input: &input.buffer[start..], strides, size: [height, width] };
-                pool.run(isa, &mut rows[..output.pixel_len]);
-            }
-            Kernel::Softmax => {
-                let start = input.layout.window_start(0, Border::default());
-                let (scores, rest) = rows.split_at_mut(output.channels);
-                scores.copy_from_slice(&input.buffer[start..][..output.channels]);
-                softmax(scores);
-                rest.fill(0.0);
-            }
             Kernel::Convert(_) => unreachable!("a conversion reads no value"),
+            Kernel::Convolution { weights, kernel, strides, ending } => {
+                band.convolution(weights, *kernel, *strides, *ending, rows);
+            }
+            Kernel::Depthwise { weights, strides, ending } => {
+                band.depthwise(weights, *strides, *ending, rows);
+            }
+            Kernel::Elementwise { affine, ending } => band.elementwise(affine.as_ref(), *ending, rows),
+            Kernel::Multiply => band.multiply(rows),
+            Kernel::LayerNorm { gamma, beta, epsilon } => band.layer_norm(gamma, beta, *epsilon, rows),
+            Kernel::Pool2d { kind, window, strides, before } => {
+                band.pool2d(*kind, *window, *strides, *before, rows);
+            }
+            Kernel::GlobalAveragePool2d => global_average_pool2d(isa, band.input(), output, rows),
+            Kernel::Softmax => softmax_of(band.input(), output, rows),
+            Kernel::ZeroPadding2d(padding) => band.zero_padding2d(*padding, rows),
+            Kernel::Cropping2d { top, left } => band.cropping2d(*top, *left, rows),
+            Kernel::Concatenate => band.concatenate(rows),
+            Kernel::ReverseChannels => band.reverse_channels(rows),
+            Kernel::Reshape => band.reshape(rows),
         }
     }
 }
@@ -131,118 +156,18 @@ fn convert(conversion: &ConvertPixels, image: Pixels, output: Layout, first_row:
     }
 }
 
-/// Some rows of a step's output, and what they are computed from.
-struct Band<'a> {
-    input: Operand<'a>,
-    addend: Option<Operand<'a>>,
-    output: Layout,
-    first_row: usize,
-    row_count: usize,
+fn global_average_pool2d(isa: InstructionSet, input: Operand, output: Layout, rows: &mut [f32]) {
+    let Layout { height, width, .. } = input.layout;
+    let start = input.layout.window_start(0, Border::default());
+    let strides = input.layout.strides();
+    let pool = GlobalAveragePool2d { input: &input.buffer[start..], strides, size: [height, width] };
+    pool.run(isa, &mut rows[..output.pixel_len]);
 }
 
-impl<'a> Band<'a> {
-    /// Where the first pixel lies in the rows of the output.
-    fn output_start(&self) -> usize {
-        self.output.border.left * self.output.pixel_len
-    }
-
-    fn convolution(
-        &self,
-        weights: &PackedMatrix,
-        kernel: [usize; 2],
-        strides: [usize; 2],
-        clamp: Option<Clamp>,
-        rows: &mut [f32],
-    ) {
-        let layout = self.input.layout;
-        let pointwise = kernel == [1, 1];
-        let layouts = [Some(layout), self.addend.map(|addend| addend.layout), Some(self.output)];
-        let flat = pointwise && strides == [1, 1] && layouts.iter().flatten().all(Layout::is_flat);
-        let (run_count, run_len) =
-            if flat { (1, self.row_count * self.output.width) } else { (self.row_count, self.output.width) };
-        let residual = self.addend.map(|addend| Residual {
-            values: &addend.buffer[addend.layout.window_start(self.first_row, Border::default())..],
-            layout: addend.layout.rows(),
-        });
-        let [row_len, pixel_len] = layout.strides();
-        let segments = if pointwise {
-            Segments::one(layout.channels)
-        } else {
-            Segments { count: kernel[0], len: kernel[1] * pixel_len, stride: row_len }
-        };
-        let start = layout.window_start(self.first_row * strides[0], self.input.padding);
-        Gemm {
-            weights,
-            input: &self.input.buffer[start..],
-            input_layout: RowLayout { run_stride: strides[0] * row_len, row_stride: strides[1] * pixel_len },
-            segments,
-            run_count,
-            run_len,
-            output_layout: self.output.rows(),
-            output_columns: self.output.pixel_len,
-            residual,
-            clamp,
-        }
-        .run(&mut rows[self.output_start()..]);
-    }
-
-    fn depthwise(
-        &self,
-        weights: &PackedDepthwise,
-        strides: [usize; 2],
-        clamp: Option<Clamp>,
-        rows: &mut [f32],
-    ) {
-        let layout = self.input.layout;
-        let start = layout.window_start(self.first_row * strides[0], self.input.padding);
-        DepthwiseConv2d {
-            weights,
-            input: &self.input.buffer[start..],
-            input_strides: layout.strides(),
-            strides,
-            size: [self.row_count, self.output.width],
-            output_strides: self.output.strides(),
-            clamp,
-        }
-        .run(&mut rows[self.output_start()..]);
-    }
-
-    fn elementwise(
-        &self,
-        isa: InstructionSet,
-        affine: Option<&(Vec<f32>, Vec<f32>)>,
-        clamp: Option<Clamp>,
-        rows: &mut [f32],
-    ) {
-        let pixel_len = self.output.pixel_len;
-        let len = self.output.width * pixel_len;
-        for (index, row) in rows.chunks_exact_mut(self.output.row_len()).enumerate() {
-            let row_of = |operand: Operand<'a>| {
-                let start = operand.layout.window_start(self.first_row + index, Border::default());
-                &operand.buffer[start..][..len]
-            };
-            Elementwise {
-                pixel_len,
-                input: row_of(self.input),
-                affine: affine.map(|(scale, offset)| (&scale[..], &offset[..])),
-                addend: self.addend.map(row_of),
-                clamp,
-            }
-            .run(isa, &mut row[self.output_start()..][..len]);
-        }
-    }
-
-    fn zero_padding(&self, padding: Border, rows: &mut [f32]) {
-        let layout = self.input.layout;
-        let len = layout.width * layout.pixel_len;
-        for (index, row) in rows.chunks_exact_mut(self.output.row_len()).enumerate() {
-            row.fill(0.0);
-            let from = (self.first_row + index).checked_sub(padding.top);
-            if let Some(from) = from.filter(|&from| from < layout.height) {
-                let start = layout.window_start(from, Border::default());
-                let to = self.output_start() + padding.left * layout.pixel_len;
-                row[to..][..len].copy_from_slice(&self.input.buffer[start..][..len]);
-            }
-        }
-    }
+fn softmax_of(input: Operand, output: Layout, rows: &mut [f32]) {
+    let start = input.layout.window_start(0, Border::default());
+    let (scores, rest) = rows.split_at_mut(output.channels);
+    scores.copy_from_slice(&input.buffer[start..][..output.channels]);
+    softmax(scores);
+    rest.fill(0.0);
 }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use engraft_graph::{
-    Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Shape,
-    Tensor, same_padding,
+    Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Pool2d,
+    Shape, Tensor, same_padding,
 };
-use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix};
+use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PoolKind};
 
 use super::affine::Affine;
-use super::fuse::{Abilities, Consumers, Fused, affine_of, clamp_of};
-use super::kernel::Kernel;
+use super::fuse::{Abilities, Consumers, Fused, affine_of};
+use super::kernel::{Ending, Kernel};
 use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
@@ -82,8 +82,15 @@ impl<'a> Lowering<'a> {
             return Ok(());
         }
         match &node.op {
-            Op::Dropout { .. } => self.views[index] = Some(self.view(node.inputs[0])),
-            Op::ZeroPadding2d(padding) if self.only_feeds(index, is_window) => {
+            // Nothing happens to the numbers, nor to where they lie.
+            Op::Dropout { .. } | Op::StochasticDepth { .. } => self.pass_on(index),
+            Op::Reshape { height: 1, width: 1, .. } => self.pass_on(index),
+            Op::Flatten
+                if self.graph.node(node.inputs[0]).shape.len() == self.channels_of(node.inputs[0]) =>
+            {
+                self.pass_on(index);
+            }
+            Op::ZeroPadding2d(padding) if self.only_feeds(index, is_convolution) => {
                 let view = self.view(node.inputs[0]);
                 let padding = border(padding).around(view.padding);
                 self.views[index] = Some(View { padding, ..view });
@@ -102,6 +109,14 @@ impl<'a> Lowering<'a> {
             }
         }
         Ok(())
+    }
+
+    fn pass_on(&mut self, index: usize) {
+        self.views[index] = Some(self.view(self.graph.nodes()[index].inputs[0]));
+    }
+
+    fn channels_of(&self, id: NodeId) -> usize {
+        self.graph.node(id).shape.channels()
     }
 
     fn is_needed(&self, index: usize) -> bool {
@@ -131,28 +146,27 @@ impl<'a> Lowering<'a> {
         let channels = node.shape.channels();
         let plain = Fused::alone(index, Affine::identity(channels));
         let (own, abilities) = match &node.op {
-            Op::Input { .. } => (plain, Abilities { affine: true, ..Abilities::NONE }),
+            Op::Input { .. } => (plain, Abilities { affine: true, reversal: true, ..Abilities::NONE }),
             Op::Conv2d(_) | Op::Dense(_) | Op::DepthwiseConv2d(_) => {
                 let affine = plain.affine.with_bias(self.bias(node));
                 let addend = !matches!(node.op, Op::DepthwiseConv2d(_));
-                (Fused { affine, ..plain }, Abilities { addend, ..Abilities::ALL })
+                (Fused { affine, ..plain }, Abilities { addend, ..Abilities::ARITHMETIC })
             }
-            Op::BatchNorm(_) | Op::Rescale { .. } => {
+            Op::BatchNorm(_) | Op::Rescale { .. } | Op::Normalization | Op::LayerScale => {
                 let affine = affine_of(&node.op, &node.name, channels, self.weights);
-                let affine = affine.unwrap_or_else(|| unreachable!("both have a scale and an offset"));
-                (Fused { affine, scaled: true, ..plain }, Abilities::ALL)
+                let affine = affine.unwrap_or_else(|| unreachable!("all of them scale"));
+                (Fused { affine, scaled: true, ..plain }, Abilities::ARITHMETIC)
             }
             Op::Add => {
                 let fused = Fused { addend: Some(node.inputs[1]), ..plain };
-                (fused, Abilities { clamp: true, ..Abilities::NONE })
+                (fused, Abilities { activation: true, ..Abilities::NONE })
             }
-            Op::Activation(function @ (Activation::Relu | Activation::Relu6)) => {
-                (Fused { clamp: clamp_of(*function), ..plain }, Abilities::NONE)
+            Op::Activation(function) => {
+                let mut fused = plain;
+                fused.set_activation(*function);
+                (fused, Abilities::NONE)
             }
-            Op::Activation(Activation::Softmax) | Op::GlobalAveragePool2d | Op::ZeroPadding2d(_) => {
-                (plain, Abilities::NONE)
-            }
-            _ => return Err(EngineError::UnknownOperation { node: node.name.clone() }),
+            _ => (plain, Abilities::NONE),
         };
         Ok(own.extend(self.graph, &self.consumers, self.weights, abilities))
     }
@@ -160,8 +174,10 @@ impl<'a> Lowering<'a> {
     /// Adds the step that begins at node `start`.
     fn emit(&mut self, start: usize, fused: Fused) -> Result<(), EngineError> {
         let node = &self.graph.nodes()[start];
-        let mut inputs: Vec<View> = node.inputs.iter().take(1).map(|&input| self.view(input)).collect();
-        if let Some(window) = window_of(&node.op) {
+        // A sum's second operand follows as the addend.
+        let own = if matches!(node.op, Op::Add) { 1 } else { node.inputs.len() };
+        let mut inputs: Vec<View> = node.inputs.iter().take(own).map(|&input| self.view(input)).collect();
+        if let Some(window) = convolution_window(&node.op) {
             let padding = window.padding(self.graph.node(node.inputs[0]).shape).around(inputs[0].padding);
             let layout = &mut self.values[inputs[0].value.0];
             layout.border = layout.border.union(padding);
@@ -180,42 +196,83 @@ impl<'a> Lowering<'a> {
         self.values.push(Layout::new(node.shape, pixel_len));
         self.owners.push(fused.end);
         self.views[fused.end] = Some(View { value: output, padding: Border::default() });
-        let work = node.shape.len() * sum_len(&node.op, self.graph, &node.inputs);
+        let work = work(node, self.graph);
         self.steps.push(Step { kernel, inputs, output, work });
         Ok(())
     }
 
     fn kernel(&self, node: &Node, inputs: &[View], fused: &Fused) -> Result<Kernel, EngineError> {
         let (scale, offset) = fused.affine.rounded(&node.name)?;
-        let clamp = fused.clamp;
+        let ending = Ending { clamp: fused.clamp, activation: fused.activation };
         Ok(match &node.op {
-            Op::Input { .. } => Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset)),
+            Op::Input { .. } => {
+                Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset, fused.reversed))
+            }
             Op::Conv2d(Conv2d { kernel, strides, .. }) => {
                 let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: *kernel, strides: *strides, clamp }
+                Kernel::Convolution { weights, kernel: *kernel, strides: *strides, ending }
             }
             Op::Dense(_) => {
                 let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: [1, 1], strides: [1, 1], clamp }
+                Kernel::Convolution { weights, kernel: [1, 1], strides: [1, 1], ending }
             }
             Op::DepthwiseConv2d(conv) => {
                 let filters = self.weight(node, "kernel").to_f32();
                 let bias = Some(&offset[..]);
                 let weights =
                     PackedDepthwise::pack(self.isa, conv.kernel, scale.len(), &filters, Some(&scale), bias);
-                Kernel::Depthwise { weights, strides: conv.strides, clamp }
+                Kernel::Depthwise { weights, strides: conv.strides, ending }
             }
+            Op::MaxPool2d(pool) => self.pool(node, PoolKind::Max, *pool),
+            Op::AveragePool2d(pool) => self.pool(node, PoolKind::Average, *pool),
+            Op::GlobalMaxPool2d => self.pool(node, PoolKind::Max, self.whole_map(node)),
             Op::GlobalAveragePool2d => Kernel::GlobalAveragePool2d,
-            Op::Activation(Activation::Softmax) => Kernel::Softmax,
-            Op::ZeroPadding2d(padding) => Kernel::ZeroPadding2d(border(padding)),
-            _ => {
-                let pad = |mut values: Vec<f32>| {
-                    values.resize(self.isa.padded(values.len()), 0.0);
-                    values
-                };
-                Kernel::Elementwise { affine: fused.scaled.then(|| (pad(scale), pad(offset))), clamp }
+            Op::LayerNorm { epsilon } => {
+                let [gamma, beta] = ["gamma", "beta"].map(|role| self.padded_weight(node, role));
+                Kernel::LayerNorm { gamma, beta, epsilon: *epsilon }
             }
+            Op::Activation(Activation::Softmax) => Kernel::Softmax,
+            Op::ZeroPadding2d(margins) => Kernel::ZeroPadding2d(border(margins)),
+            Op::Cropping2d(margins) => Kernel::Cropping2d { top: margins.top, left: margins.left },
+            Op::Multiply => Kernel::Multiply,
+            Op::Concatenate => Kernel::Concatenate,
+            Op::ReverseChannels => Kernel::ReverseChannels,
+            Op::Flatten | Op::Reshape { .. } => Kernel::Reshape,
+            Op::Add
+            | Op::BatchNorm(_)
+            | Op::Rescale { .. }
+            | Op::Normalization
+            | Op::LayerScale
+            | Op::Activation(_) => {
+                let affine = fused.scaled.then(|| (self.padded(scale), self.padded(offset)));
+                Kernel::Elementwise { affine, ending }
+            }
+            _ => return Err(EngineError::UnknownOperation { node: node.name.clone() }),
         })
+    }
+
+    /// Zeros up to whole vectors.
+    fn padded(&self, mut values: Vec<f32>) -> Vec<f32> {
+        values.resize(self.isa.padded(values.len()), 0.0);
+        values
+    }
+
+    fn padded_weight(&self, node: &Node, role: &str) -> Vec<f32> {
+        self.padded(self.weight(node, role).to_f32().into_owned())
+    }
+
+    /// The window that covers all of a node's input.
+    fn whole_map(&self, node: &Node) -> Pool2d {
+        let layout = self.values[self.view(node.inputs[0]).value.0];
+        let window = [layout.height, layout.width];
+        Pool2d { window, strides: [1, 1], padding: Padding::Valid }
+    }
+
+    fn pool(&self, node: &Node, kind: PoolKind, pool: Pool2d) -> Kernel {
+        let Pool2d { window, strides, padding } = pool;
+        let input = self.graph.node(node.inputs[0]).shape;
+        let Border { top, left, .. } = Window { kernel: window, strides, padding }.padding(input);
+        Kernel::Pool2d { kind, window, strides, before: [top, left] }
     }
 
     fn pack_convolution(&self, node: &Node, input: View, scale: &[f32], bias: &[f32]) -> PackedMatrix {
@@ -277,7 +334,7 @@ struct Window {
     padding: Padding,
 }
 
-fn window_of(op: &Op) -> Option<Window> {
+fn convolution_window(op: &Op) -> Option<Window> {
     match *op {
         Op::Conv2d(Conv2d { kernel, strides, padding, .. })
         | Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, .. }) => {
@@ -287,8 +344,8 @@ fn window_of(op: &Op) -> Option<Window> {
     }
 }
 
-fn is_window(op: &Op) -> bool {
-    window_of(op).is_some()
+fn is_convolution(op: &Op) -> bool {
+    convolution_window(op).is_some()
 }
 
 impl Window {
@@ -309,13 +366,12 @@ fn border(padding: &Margins) -> Border {
     Border { top, bottom, left, right }
 }
 
-/// Multiply-adds for each output element.
-fn sum_len(op: &Op, graph: &Graph, inputs: &[NodeId]) -> usize {
-    let in_channels = inputs.first().map_or(1, |&input| graph.node(input).shape.channels());
-    match op {
-        Op::Conv2d(conv) => conv.kernel[0] * conv.kernel[1] * in_channels,
-        Op::DepthwiseConv2d(conv) => conv.kernel[0] * conv.kernel[1],
-        Op::Dense(_) => in_channels,
+/// Multiply-adds or comparable steps.
+fn work(node: &Node, graph: &Graph) -> usize {
+    let inputs: Vec<Shape> = node.inputs.iter().map(|&input| graph.node(input).shape).collect();
+    let per_value = match node.op {
+        Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => pool.window[0] * pool.window[1],
         _ => 1,
-    }
+    };
+    (node.op.multiply_adds(&inputs, node.shape) as usize).max(node.shape.len() * per_value)
 }

@@ -2,7 +2,7 @@
 
 use engraft_graph::{
     Activation, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Graph, GraphBuilder, GraphError, Margins,
-    NamedTensors, NodeId, Op, Padding, Tensor,
+    NamedTensors, NodeId, Op, Padding, Pool2d, Tensor,
 };
 use engraft_testing::noise;
 
@@ -26,6 +26,17 @@ pub const ALL: &[Case] = &[
     ("a classifier", classifier),
     ("a map as the result", map_result),
     ("a branch that nothing reads", dead_branch),
+    ("an image in the opposite order", reversed),
+    ("stored moments", stored_moments),
+    ("every activation after a convolution, a depthwise one, a sum and alone", activations),
+    ("squeeze and excite", squeeze_and_excite),
+    ("every kind of pooling", pools),
+    ("dense blocks", dense_block),
+    ("shortcuts that are cut and padded", cut_and_padded),
+    ("an attention-free transformer block", normalised_block),
+    ("a flattened map", flattened),
+    ("normalisation before activation and padding", pre_activation),
+    ("one pixel", one_pixel),
 ];
 
 /// Weights of a sensible size for any network.
@@ -34,9 +45,9 @@ pub fn weights(graph: &Graph) -> NamedTensors {
     for (seed, spec) in graph.weights().into_iter().enumerate() {
         let len = spec.shape.iter().product();
         let noise = noise(seed as u64, len);
-        let fan_in = spec.shape[..spec.shape.len() - 1].iter().product::<usize>() as f32;
+        let fan_in = spec.shape[..spec.shape.len().saturating_sub(1)].iter().product::<usize>() as f32;
         let values = match spec.name.rsplit('/').next() {
-            Some("moving_variance" | "gamma") => noise.iter().map(|x| 1.0 + 0.5 * x).collect(),
+            Some("moving_variance" | "variance" | "gamma") => noise.iter().map(|x| 1.0 + 0.5 * x).collect(),
             Some("kernel") => noise.iter().map(|x| x * 2.0 / fan_in.sqrt()).collect(),
             _ => noise,
         };
@@ -235,5 +246,184 @@ fn dead_branch() -> Net {
     let dead = net.depthwise_conv2d("dead", x, 5, 1, Padding::Same)?;
     let _ = net.activation("dead_relu", dead, Activation::Relu)?;
     let x = net.batch_norm("norm", x, 1e-3)?;
+    net.finish(x)
+}
+
+fn reversed() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [9, 7, 3])?;
+    let x = net.rescale("first", image, &[0.01, 0.02, 0.03], &[0.0, 0.5, 1.0])?;
+    let x = net.node("bgr", Op::ReverseChannels, &[x])?;
+    let x = net.rescale("centred", x, &[1.0], &[-0.4, -0.5, -0.6])?;
+    let x = net.conv2d("conv", x, 18, 3, 1, Padding::Same)?;
+    let y = net.node("channels", Op::ReverseChannels, &[x])?;
+    let x = net.add("add", x, y)?;
+    net.finish(x)
+}
+
+fn stored_moments() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [9, 7, 3])?;
+    let x = net.rescale("rescaling", image, &[1.0 / 255.0], &[0.0])?;
+    let x = net.node("normalization", Op::Normalization, &[x])?;
+    let x = net.conv2d("conv", x, 19, 3, 2, Padding::Same)?;
+    let x = net.node("scale", Op::LayerScale, &[x])?;
+    let x = net.activation("relu", x, Activation::Relu)?;
+    let x = net.node("scale_again", Op::LayerScale, &[x])?;
+    net.finish(x)
+}
+
+const FUNCTIONS: [Activation; 8] = [
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::Sigmoid,
+    Activation::Silu,
+    Activation::HardSigmoid,
+    Activation::HardSilu,
+    Activation::Gelu,
+    Activation::Tanh,
+];
+
+fn activations() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [8, 9, 3])?;
+    let image = net.rescale("rescale", image, &[1.0 / 64.0], &[-2.0])?;
+    let mut parts = Vec::new();
+    for (index, function) in FUNCTIONS.into_iter().enumerate() {
+        let x = net.conv2d(&format!("conv{index}"), image, 18, 3, 1, Padding::Same)?;
+        let a = net.activation(&format!("conv{index}_act"), x, function)?;
+        let x = net.depthwise_conv2d(&format!("depthwise{index}"), a, 3, 1, Padding::Same)?;
+        let b = net.activation(&format!("depthwise{index}_act"), x, function)?;
+        let x = net.add(&format!("add{index}"), a, b)?;
+        let x = net.activation(&format!("add{index}_act"), x, function)?;
+        parts.push(net.activation(&format!("alone{index}"), x, function)?);
+    }
+    let x = net.concatenate("concatenate", &parts)?;
+    net.finish(x)
+}
+
+fn squeeze_and_excite() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [10, 11, 3])?;
+    let x = net.conv2d("conv", image, 22, 3, 2, Padding::Same)?;
+    let x = activated(&mut net, "conv", x)?;
+    let s = net.global_average_pool2d("squeeze", x)?;
+    let s = net.node("reshape", Op::Reshape { height: 1, width: 1, channels: 22 }, &[s])?;
+    let pointwise = |filters| {
+        let (kernel, strides, padding) = ([1, 1], [1, 1], Padding::Same);
+        Op::Conv2d(Conv2d { filters, kernel, strides, padding, bias: true })
+    };
+    let s = net.node("reduce", pointwise(5), &[s])?;
+    let s = net.activation("reduce_act", s, Activation::Silu)?;
+    let s = net.node("expand", pointwise(22), &[s])?;
+    let s = net.activation("expand_act", s, Activation::Sigmoid)?;
+    let x = net.multiply("excite", x, s)?;
+    let x = net.multiply("square", x, x)?;
+    let x = net.conv2d("project", x, 7, 1, 1, Padding::Same)?;
+    net.finish(x)
+}
+
+fn pools() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [13, 11, 3])?;
+    let x = net.conv2d("conv", image, 20, 3, 1, Padding::Same)?;
+    let a = net.max_pool2d("max_same", x, 3, 2, Padding::Same)?;
+    let b = net.average_pool2d("average_same", x, 3, 2, Padding::Same)?;
+    let x = net.add("add", a, b)?;
+    let x = net.average_pool2d("average_same_1", x, 3, 1, Padding::Same)?;
+    let margins = Margins { top: 1, bottom: 1, left: 1, right: 1 };
+    let x = net.zero_padding2d("pad", x, margins)?;
+    let x = net.max_pool2d("max_valid", x, 3, 2, Padding::Valid)?;
+    let pool = Pool2d { window: [2, 1], strides: [1, 2], padding: Padding::Valid };
+    let x = net.node("average_valid", Op::AveragePool2d(pool), &[x])?;
+    let a = net.node("most", Op::GlobalMaxPool2d, &[x])?;
+    let b = net.global_average_pool2d("mean", x)?;
+    let x = net.concatenate("both", &[a, b])?;
+    net.finish(x)
+}
+
+fn dense_block() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [9, 9, 3])?;
+    let mut x = net.conv2d("conv", image, 17, 3, 2, Padding::Same)?;
+    for name in ["a", "b", "c"] {
+        let y = net.batch_norm(&format!("{name}_bn"), x, 1e-5)?;
+        let y = net.activation(&format!("{name}_relu"), y, Activation::Relu)?;
+        let y = net.conv2d(&format!("{name}_conv"), y, 6, 3, 1, Padding::Same)?;
+        x = net.concatenate(&format!("{name}_concatenate"), &[x, y])?;
+    }
+    let x = net.concatenate("twice", &[x, x])?;
+    net.finish(x)
+}
+
+fn cut_and_padded() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [10, 12, 3])?;
+    let x = net.conv2d("conv", image, 18, 3, 1, Padding::Same)?;
+    let padded = net.zero_padding2d("pad", x, Margins { top: 0, bottom: 1, left: 0, right: 1 })?;
+    let cut = Margins { top: 1, bottom: 0, left: 1, right: 0 };
+    let shifted = net.node("crop", Op::Cropping2d(cut), &[padded])?;
+    let x = net.average_pool2d("pool", shifted, 1, 2, Padding::Valid)?;
+    let x = net.conv2d("project", x, 9, 1, 1, Padding::Same)?;
+    net.finish(x)
+}
+
+/// As in ConvNeXt.
+fn normalised_block() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [12, 12, 3])?;
+    let image = net.rescale("rescale", image, &[1.0 / 128.0], &[-1.0])?;
+    let x = net.conv2d("stem", image, 21, 4, 4, Padding::Valid)?;
+    let input = net.node("stem_norm", Op::LayerNorm { epsilon: 1e-6 }, &[x])?;
+    let x = net.depthwise_conv2d("depthwise", input, 7, 1, Padding::Same)?;
+    let x = net.node("norm", Op::LayerNorm { epsilon: 1e-6 }, &[x])?;
+    let x = net.dense("expand", x, 50)?;
+    let x = net.activation("gelu", x, Activation::Gelu)?;
+    let x = net.dense("project", x, 21)?;
+    let x = net.node("scale", Op::LayerScale, &[x])?;
+    let x = net.node("depth", Op::StochasticDepth { rate: 0.1 }, &[x])?;
+    let x = net.add("add", input, x)?;
+    let x = net.global_average_pool2d("pool", x)?;
+    let x = net.node("head_norm", Op::LayerNorm { epsilon: 1e-6 }, &[x])?;
+    net.finish(x)
+}
+
+fn flattened() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [6, 5, 3])?;
+    let x = net.conv2d("conv", image, 7, 3, 1, Padding::Same)?;
+    let x = net.activation("relu", x, Activation::Relu)?;
+    let x = net.flatten("flatten", x)?;
+    let x = net.dense("hidden", x, 24)?;
+    let x = net.node("map", Op::Reshape { height: 2, width: 4, channels: 3 }, &[x])?;
+    let x = net.conv2d("again", x, 4, 2, 1, Padding::Valid)?;
+    let x = net.flatten("flatten_again", x)?;
+    net.finish(x)
+}
+
+/// As in ResNet V2: zeros are added after the normalisation, so it cannot be part of the convolution behind them.
+fn pre_activation() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [11, 10, 3])?;
+    let x = net.conv2d("conv", image, 17, 1, 1, Padding::Same)?;
+    let y = net.batch_norm("bn", x, 1e-5)?;
+    let y = net.activation("relu", y, Activation::Relu)?;
+    let y = net.zero_padding2d("pad", y, Margins { top: 1, bottom: 1, left: 1, right: 1 })?;
+    let y = net.conv2d("strided", y, 17, 3, 2, Padding::Valid)?;
+    let x = net.max_pool2d("shortcut", x, 1, 2, Padding::Valid)?;
+    let x = net.add("add", x, y)?;
+    let x = net.batch_norm("post_bn", x, 1e-5)?;
+    let x = net.activation("post_relu", x, Activation::Relu)?;
+    net.finish(x)
+}
+
+fn one_pixel() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [1, 1, 3])?;
+    let x = net.conv2d("conv", image, 33, 3, 2, Padding::Same)?;
+    let x = net.depthwise_conv2d("depthwise", x, 5, 2, Padding::Same)?;
+    let x = net.max_pool2d("max", x, 3, 2, Padding::Same)?;
+    let x = net.average_pool2d("average", x, 2, 2, Padding::Same)?;
+    let x = net.flatten("flatten", x)?;
     net.finish(x)
 }

@@ -1,7 +1,7 @@
 //! The definition of every operation, node by node and in double precision: slow, and hard to get wrong.
 
 use engraft_graph::{
-    Activation, BatchNorm, Graph, Margins, NamedTensors, Node, Op, Padding, Shape, same_padding,
+    Activation, BatchNorm, Graph, Margins, NamedTensors, Node, Op, Padding, Pool2d, Shape, same_padding,
 };
 
 /// The network's result for one image.
@@ -84,10 +84,32 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
         Op::Dense(dense) => {
             let kernel = weight("kernel");
             let bias = if dense.bias { weight("bias") } else { vec![0.0; dense.units] };
-            let sum = |unit: usize| -> f64 {
-                inputs[0].data.iter().enumerate().map(|(i, x)| x * kernel[i * dense.units + unit]).sum()
+            let sum = |pixel: &[f64], unit: usize| -> f64 {
+                pixel.iter().enumerate().map(|(i, x)| x * kernel[i * dense.units + unit]).sum()
             };
-            (0..dense.units).map(|unit| sum(unit) + bias[unit]).collect()
+            let pixels = inputs[0].data.chunks(inputs[0].channels);
+            pixels
+                .flat_map(|pixel| {
+                    (0..dense.units).map(|unit| sum(pixel, unit) + bias[unit]).collect::<Vec<_>>()
+                })
+                .collect()
+        }
+        Op::Normalization => {
+            let (mean, variance) = (weight("mean"), weight("variance"));
+            each(&|x, c| (x - mean[c]) / variance[c].sqrt().max(1e-7))
+        }
+        Op::LayerScale => {
+            let gamma = weight("gamma");
+            each(&|x, c| x * gamma[c])
+        }
+        Op::LayerNorm { epsilon } => {
+            let (gamma, beta) = (weight("gamma"), weight("beta"));
+            let pixels = inputs[0].data.chunks(inputs[0].channels);
+            pixels.flat_map(|pixel| layer_norm(pixel, &gamma, &beta, f64::from(*epsilon))).collect()
+        }
+        Op::ReverseChannels => {
+            let pixels = inputs[0].data.chunks(inputs[0].channels);
+            pixels.flat_map(|pixel| pixel.iter().rev().copied()).collect()
         }
         Op::BatchNorm(BatchNorm { epsilon, scale, center }) => {
             let channels = inputs[0].channels;
@@ -96,12 +118,52 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
             let (mean, variance) = (weight("moving_mean"), weight("moving_variance"));
             each(&|x, c| (x - mean[c]) / (variance[c] + f64::from(*epsilon)).sqrt() * gamma[c] + beta[c])
         }
-        Op::Activation(Activation::Relu) => each(&|x, _| x.max(0.0)),
-        Op::Activation(Activation::Relu6) => each(&|x, _| x.clamp(0.0, 6.0)),
+        _ => weightless(node, inputs),
+    };
+    Map::new(node.shape, data)
+}
+
+/// An operation that has no weights.
+fn weightless(node: &Node, inputs: &[&Map]) -> Vec<f64> {
+    let each = |f: &dyn Fn(f64) -> f64| -> Vec<f64> { inputs[0].data.iter().map(|&x| f(x)).collect() };
+    match &node.op {
+        Op::Activation(Activation::Relu) => each(&|x| x.max(0.0)),
+        Op::Activation(Activation::Relu6) => each(&|x| x.clamp(0.0, 6.0)),
         Op::Activation(Activation::Softmax) => {
             let sum: f64 = inputs[0].data.iter().map(|x| x.exp()).sum();
-            each(&|x, _| x.exp() / sum)
+            each(&|x| x.exp() / sum)
         }
+        Op::Activation(function) => each(&|x| activation(*function, x)),
+        Op::MaxPool2d(pool) => {
+            let largest = |window: Vec<f64>| window.into_iter().fold(f64::NEG_INFINITY, f64::max);
+            pooled(node, inputs[0], *pool, largest)
+        }
+        Op::AveragePool2d(pool) => {
+            pooled(node, inputs[0], *pool, |window| window.iter().sum::<f64>() / window.len() as f64)
+        }
+        Op::GlobalMaxPool2d => {
+            let Map { channels, .. } = *inputs[0];
+            let of = |c| inputs[0].data.iter().skip(c).step_by(channels).copied();
+            (0..channels).map(|c| of(c).fold(f64::NEG_INFINITY, f64::max)).collect()
+        }
+        Op::Multiply => {
+            inputs[0].data.iter().zip(inputs[1].data.iter().cycle()).map(|(a, b)| a * b).collect()
+        }
+        Op::Concatenate => {
+            let pixels = inputs[0].data.len() / inputs[0].channels;
+            let pixel =
+                |at: usize| inputs.iter().flat_map(move |map| &map.data[at * map.channels..][..map.channels]);
+            (0..pixels).flat_map(|at| pixel(at).copied().collect::<Vec<_>>()).collect()
+        }
+        Op::Cropping2d(margins) => {
+            let Shape::Map { height, width, channels } = node.shape else { panic!("{}", node.name) };
+            let element = |at: usize| {
+                let (y, x) = (at / channels / width + margins.top, at / channels % width + margins.left);
+                inputs[0].at(y as isize, x as isize, at % channels)
+            };
+            (0..height * width * channels).map(element).collect()
+        }
+        Op::Flatten | Op::Reshape { .. } | Op::StochasticDepth { .. } => inputs[0].data.clone(),
         Op::ZeroPadding2d(padding) => zero_padding(node, inputs[0], padding),
         Op::Add => inputs[0].data.iter().zip(&inputs[1].data).map(|(a, b)| a + b).collect(),
         Op::GlobalAveragePool2d => {
@@ -111,8 +173,60 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
         }
         Op::Dropout { .. } => inputs[0].data.clone(),
         other => panic!("{other:?}"),
+    }
+}
+
+fn layer_norm(pixel: &[f64], gamma: &[f64], beta: &[f64], epsilon: f64) -> Vec<f64> {
+    let mean = pixel.iter().sum::<f64>() / pixel.len() as f64;
+    let variance = pixel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / pixel.len() as f64;
+    let normal = pixel.iter().map(|x| (x - mean) / (variance + epsilon).sqrt());
+    normal.zip(gamma).zip(beta).map(|((x, gamma), beta)| x * gamma + beta).collect()
+}
+
+fn activation(function: Activation, x: f64) -> f64 {
+    let hard_sigmoid = (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    match function {
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::HardSigmoid => hard_sigmoid,
+        Activation::HardSilu => x * hard_sigmoid,
+        Activation::Gelu => x * (1.0 + erf(x / 2f64.sqrt())) / 2.0,
+        Activation::Tanh => x.tanh(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// By Simpson's rule.
+fn erf(x: f64) -> f64 {
+    const STEPS: usize = 400;
+    let step = x.clamp(-6.0, 6.0) / STEPS as f64;
+    let weight = |index: usize| match index {
+        0 | STEPS => 1.0,
+        index if index % 2 == 1 => 4.0,
+        _ => 2.0,
     };
-    Map::new(node.shape, data)
+    let sum: f64 = (0..=STEPS).map(|index| weight(index) * (-(index as f64 * step).powi(2)).exp()).sum();
+    sum * step / 3.0 * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+/// Reduces the pixels of each window that lie inside the map.
+fn pooled(node: &Node, map: &Map, pool: Pool2d, reduce: impl Fn(Vec<f64>) -> f64) -> Vec<f64> {
+    let before = [0, 1].map(|axis| match pool.padding {
+        Padding::Valid => 0,
+        Padding::Same => same_padding(map.size[axis], pool.window[axis], pool.strides[axis]).0,
+    });
+    let Shape::Map { height, width, channels } = node.shape else { panic!("{}", node.name) };
+    let element = |at: usize| {
+        let (y, x, channel) = (at / channels / width, at / channels % width, at % channels);
+        let taps = (0..pool.window[0]).flat_map(|ky| (0..pool.window[1]).map(move |kx| (ky, kx)));
+        let inside = taps.filter_map(|(ky, kx)| {
+            let y = (y * pool.strides[0] + ky).checked_sub(before[0]).filter(|&y| y < map.size[0])?;
+            let x = (x * pool.strides[1] + kx).checked_sub(before[1]).filter(|&x| x < map.size[1])?;
+            Some(map.at(y as isize, x as isize, channel))
+        });
+        reduce(inside.collect())
+    };
+    (0..height * width * channels).map(element).collect()
 }
 
 /// Sums `term(tap, channel, map, y, x)` over the taps of a window, for every output element.

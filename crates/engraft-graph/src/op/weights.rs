@@ -12,6 +12,14 @@ pub struct WeightSpec {
     pub shape: Vec<usize>,
 }
 
+impl WeightSpec {
+    /// Whether training changes it. Moments are not learnt: they are statistics of what passes through.
+    pub fn is_trainable(&self) -> bool {
+        let role = self.name.rsplit('/').next().unwrap_or_default();
+        !["moving_mean", "moving_variance", "mean", "variance", "count"].contains(&role)
+    }
+}
+
 impl Op {
     /// The weights of a node of this operation called `node`, in Keras' order: trainable ones first.
     pub fn weights(&self, node: &str, inputs: &[Shape]) -> Vec<WeightSpec> {
@@ -92,6 +100,11 @@ mod tests {
             (Op::Flatten, ""),
         ] {
             let specs = op.weights("n", &[Shape::map(1, 1, 4)]);
+            let moments = specs.iter().filter(|spec| !spec.is_trainable()).count();
+            assert_eq!(
+                moments,
+                want.matches("mean").count() + want.matches("vari").count() + want.matches("count").count()
+            );
             let found: Vec<_> = specs.iter().map(|spec| format!("{}{:?}", spec.name, spec.shape)).collect();
             assert_eq!(found.join(" "), want, "{op:?}");
         }

@@ -51,6 +51,22 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        zip(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn round(self, x: Self::Vector) -> Self::Vector {
+        x.map(f32::round_ties_even)
+    }
+
+    #[inline(always)]
+    fn scale_by_power(self, x: Self::Vector, n: Self::Vector) -> Self::Vector {
+        // The exponent's bits of 2^n.
+        zip(x, n, |x, n| x * f32::from_bits(((n as i32 + 127) << 23) as u32))
+    }
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> Self::Vector {
         // SAFETY: the caller vouches for `LANES` readable elements; an array needs no more alignment than its elements.
         unsafe { from.cast::<Self::Vector>().read() }

@@ -2,7 +2,7 @@
 //!
 //! With standardised rows `X` `[n, d]`, the optimal weights `W` `[d, classes]` are a combination `Xᵀ A` of the rows
 //! (the representer theorem: Schölkopf, Herbrich and Smola, 2001). [`RowSpace`] searches over `A`, where the `[n, n]`
-//! matrix of inner products stands for the features; [`FeatureSpace`] searches over `W`. Inner products of weights
+//! matrix of inner products stands for the features; [`WeightSpace`] searches over `W`. Inner products of weights
 //! are the same numbers in both, so one descent serves both.
 //!
 //! A gradient is kept in the same coordinates as the weights it belongs to.
@@ -41,7 +41,7 @@ pub(crate) fn cheaper_space(train: Vec<f32>, held_out: Vec<f32>, dim: usize) -> 
     if train.len() / dim < dim {
         Box::new(RowSpace::new(Matrix::new(&train, dim), Matrix::new(&held_out, dim)))
     } else {
-        Box::new(FeatureSpace::new(train, held_out, dim))
+        Box::new(WeightSpace::new(train, held_out, dim))
     }
 }
 
@@ -100,7 +100,7 @@ impl Space for RowSpace {
 }
 
 /// Weights as they are.
-pub(crate) struct FeatureSpace {
+pub(crate) struct WeightSpace {
     /// `X`, `[n, d]`
     train: Vec<f32>,
     /// `Xᵀ`, `[d, n]`
@@ -112,18 +112,18 @@ pub(crate) struct FeatureSpace {
     dim: usize,
 }
 
-impl FeatureSpace {
-    pub fn new(train: Vec<f32>, held_out: Vec<f32>, dim: usize) -> FeatureSpace {
+impl WeightSpace {
+    pub fn new(train: Vec<f32>, held_out: Vec<f32>, dim: usize) -> WeightSpace {
         let rows = Matrix::new(&train, dim);
         let count = rows.rows as f32;
         let transposed = rows.transposed().to_rows();
         let mut covariance = gram(Matrix::new(&transposed, rows.rows));
         covariance.iter_mut().for_each(|value| *value /= count);
-        FeatureSpace { train, transposed, held_out, covariance, dim }
+        WeightSpace { train, transposed, held_out, covariance, dim }
     }
 }
 
-impl Space for FeatureSpace {
+impl Space for WeightSpace {
     fn len(&self) -> usize {
         self.dim
     }

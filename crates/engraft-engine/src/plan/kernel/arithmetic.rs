@@ -1,0 +1,134 @@
+//! Steps that compute.
+
+use engraft_kernels::{
+    DepthwiseConv2d, Elementwise, Gemm, LayerNorm, Multiply, PackedDepthwise, PackedMatrix, Pool2d, PoolKind,
+    Residual, RowLayout, Segments,
+};
+
+use super::super::layout::{Border, Layout};
+use super::{Band, Ending};
+
+impl Band<'_> {
+    pub fn convolution(
+        &self,
+        weights: &PackedMatrix,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        ending: Ending,
+        rows: &mut [f32],
+    ) {
+        let (input, addend) = (self.input(), self.operands.get(1));
+        let layout = input.layout;
+        let pointwise = kernel == [1, 1];
+        let layouts = [Some(layout), addend.map(|addend| addend.layout), Some(self.output)];
+        let flat = pointwise && strides == [1, 1] && layouts.iter().flatten().all(Layout::is_flat);
+        let (run_count, run_len) =
+            if flat { (1, self.row_count * self.output.width) } else { (self.row_count, self.output.width) };
+        let residual = addend.map(|addend| Residual {
+            values: &addend.buffer[addend.layout.window_start(self.first_row, Border::default())..],
+            layout: addend.layout.rows(),
+        });
+        let [row_len, pixel_len] = layout.strides();
+        let segments = if pointwise {
+            Segments::one(layout.channels)
+        } else {
+            Segments { count: kernel[0], len: kernel[1] * pixel_len, stride: row_len }
+        };
+        let start = layout.window_start(self.first_row * strides[0], input.padding);
+        Gemm {
+            weights,
+            input: &input.buffer[start..],
+            input_layout: RowLayout { run_stride: strides[0] * row_len, row_stride: strides[1] * pixel_len },
+            segments,
+            run_count,
+            run_len,
+            output_layout: self.output.rows(),
+            output_columns: self.output.pixel_len,
+            residual,
+            clamp: ending.clamp,
+            activation: ending.activation,
+        }
+        .run(&mut rows[self.output_start()..]);
+    }
+
+    pub fn depthwise(
+        &self,
+        weights: &PackedDepthwise,
+        strides: [usize; 2],
+        ending: Ending,
+        rows: &mut [f32],
+    ) {
+        let input = self.input();
+        let start = input.layout.window_start(self.first_row * strides[0], input.padding);
+        DepthwiseConv2d {
+            weights,
+            input: &input.buffer[start..],
+            input_strides: input.layout.strides(),
+            strides,
+            size: [self.row_count, self.output.width],
+            output_strides: self.output.strides(),
+            clamp: ending.clamp,
+            activation: ending.activation,
+        }
+        .run(&mut rows[self.output_start()..]);
+    }
+
+    pub fn elementwise(&self, affine: Option<&(Vec<f32>, Vec<f32>)>, ending: Ending, rows: &mut [f32]) {
+        let (input, addend) = (self.input(), self.operands.get(1));
+        self.each_row(rows, |row, output| {
+            Elementwise {
+                pixel_len: self.output.pixel_len,
+                input: input.row(row),
+                affine: affine.map(|(scale, offset)| (&scale[..], &offset[..])),
+                addend: addend.map(|addend| addend.row(row)),
+                clamp: ending.clamp,
+                activation: ending.activation,
+            }
+            .run(self.isa, output);
+        });
+    }
+
+    pub fn multiply(&self, rows: &mut [f32]) {
+        let input = self.input();
+        let Some(factor) = self.operands.get(1) else { unreachable!("a product has two factors") };
+        let is_pixel = factor.layout.height == 1 && factor.layout.width == 1;
+        self.each_row(rows, |row, output| {
+            let factor = factor.row(if is_pixel { 0 } else { row });
+            Multiply { input: input.row(row), factor }.run(self.isa, output);
+        });
+    }
+
+    pub fn layer_norm(&self, gamma: &[f32], beta: &[f32], epsilon: f32, rows: &mut [f32]) {
+        let input = self.input();
+        let Layout { channels, pixel_len, .. } = self.output;
+        self.each_row(rows, |row, output| {
+            LayerNorm { channels, pixel_len, input: input.row(row), gamma, beta, epsilon }
+                .run(self.isa, output);
+        });
+    }
+
+    pub fn pool2d(
+        &self,
+        kind: PoolKind,
+        window: [usize; 2],
+        strides: [usize; 2],
+        before: [usize; 2],
+        rows: &mut [f32],
+    ) {
+        let input = self.input();
+        let start = input.layout.window_start(0, Border::default());
+        Pool2d {
+            kind,
+            input: &input.buffer[start..],
+            input_strides: input.layout.strides(),
+            size: [input.layout.height, input.layout.width],
+            window,
+            strides,
+            before,
+            first_row: self.first_row,
+            output_size: [self.row_count, self.output.width],
+            output_strides: self.output.strides(),
+        }
+        .run(self.isa, self.output.pixel_len, &mut rows[self.output_start()..]);
+    }
+}
