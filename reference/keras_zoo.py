@@ -38,39 +38,60 @@ from common import GOLDEN, write_golden
 SEED = 1000
 PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 
-# name: (module, constructor, arguments, smallest side, odd and unequal sides)
-SMALL, MIDDLE, LARGE = (32, (61, 47)), (71, (89, 101)), (75, (95, 107))
+# Side of a square and sides of a rectangle, in pixels. The squares are the smallest that the models take, but for those in
+# which so little is left of a small image that zeros at the border decide the features.
+SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (64, (61, 47)), (71, (89, 101)), (75, (95, 107))
+
+# One model of each structure is also run with maximum pooling, without pooling and with its classifier.
+ALL_ENDINGS = {
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_v2_b0",
+    "inception_resnet_v2",
+    "inception_v3",
+    "mobilenet_025",
+    "mobilenet_v2_140",
+    "mobilenet_v3_large_minimalistic",
+    "mobilenet_v3_small",
+    "nasnet_mobile",
+    "resnet50",
+    "resnet50_v2",
+    "vgg16",
+    "xception",
+}
 
 
 def models() -> dict[str, tuple]:
+    """By name: module, constructor, arguments, and the sides of the images."""
     table = {
-        "xception": ("xception", "Xception", {}, MIDDLE),
-        "inception_v3": ("inception_v3", "InceptionV3", {}, LARGE),
-        "inception_resnet_v2": ("inception_resnet_v2", "InceptionResNetV2", {}, LARGE),
-        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, SMALL),
-        "nasnet_large": ("nasnet", "NASNetLarge", {}, SMALL),
+        "xception": ("xception", "Xception", {}, *MIDDLE),
+        "inception_v3": ("inception_v3", "InceptionV3", {}, *LARGE),
+        "inception_resnet_v2": ("inception_resnet_v2", "InceptionResNetV2", {}, *LARGE),
+        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, *SMALL),
+        "nasnet_large": ("nasnet", "NASNetLarge", {}, *SMALL),
     }
     for depth in (16, 19):
-        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, SMALL)
+        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, *SMALL)
     for depth in (50, 101, 152):
-        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, SMALL)
-        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, SMALL)
+        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, *SMALL)
+        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, *SMALL)
     for depth in (121, 169, 201):
-        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, SMALL)
+        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, *SMALL)
     for percent in (100, 75, 50, 25):
-        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, SMALL)
+        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, *SMALL)
     for percent in (100, 140, 130, 75, 50, 35):
-        table[width("mobilenet_v2", percent)] = ("mobilenet_v2", "MobileNetV2", {"alpha": percent / 100}, SMALL)
+        table[width("mobilenet_v2", percent)] = ("mobilenet_v2", "MobileNetV2", {"alpha": percent / 100}, *SMALL)
     for size in ("Small", "Large"):
         name = f"mobilenet_v3_{size.lower()}"
         for suffix, arguments in (("", {}), ("_075", {"alpha": 0.75}), ("_minimalistic", {"minimalistic": True})):
-            table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, SMALL)
+            table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL)
     for index in range(8):
-        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, SMALL)
+        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL_SE)
     for variant in ("B0", "B1", "B2", "B3", "S", "M", "L"):
-        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, SMALL)
+        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL_SE)
     for variant in ("Tiny", "Small", "Base", "Large", "XLarge"):
-        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, SMALL)
+        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, *SMALL)
     return table
 
 
@@ -140,32 +161,28 @@ def is_kernel(weight) -> bool:
 
 
 class Filling:
-    """Fills a model while images pass through it."""
+    """Fills a model while images pass through it, and others of the same weights with the scales found then."""
 
-    def __init__(self, model: keras.Model):
-        self.number = {}
-        for layer in model.layers:
-            for weight in weights_of(layer):
-                self.number[id(weight)] = len(self.number)
-        self.scales = {}
+    def __init__(self):
+        self.number: dict[int, int] = {}
+        self.scales: dict[int, np.float32] = {}
 
-    def run_model(self, model: keras.Model, batch: list[np.ndarray]) -> None:
+    def fill_along(self, model: keras.Model, batch: np.ndarray) -> None:
         """Fills all layers, each once those before it are filled."""
-        model._run_through_graph(batch, lambda layer: functools.partial(self.run, layer))
+        self.count(model)
+        model._run_through_graph([batch], lambda layer: functools.partial(self.run, layer))
 
-    def fill_vectors(self, layer: keras.layers.Layer) -> None:
-        for weight in weights_of(layer):
-            if not is_kernel(weight) and weight.name != "count":
-                centre, half_width = map(np.float32, VECTOR_RANGES[role(layer, weight)])
-                weight.assign(centre + half_width * self.noise(weight))
+    def fill_at_once(self, model: keras.Model) -> None:
+        """Fills all layers; kernels that have no scale yet get that of their number of inputs."""
+        self.count(model)
+        for layer in model.layers:
+            self.fill_vectors(layer)
+            for kernel in kernels_of(layer):
+                self.fill_kernel(kernel, self.scales.get(self.number[id(kernel)], first_scale(kernel)))
 
-    def fill_kernel(self, weight, scale: float) -> None:
-        scale = np.float32(scale)
-        self.scales[self.number[id(weight)]] = scale
-        weight.assign(self.noise(weight) * scale)
-
-    def noise(self, weight) -> np.ndarray:
-        return noise(SEED + self.number[id(weight)], tuple(weight.shape))
+    def count(self, model: keras.Model) -> None:
+        weights = [weight for layer in model.layers for weight in weights_of(layer)]
+        self.number = {id(weight): number for number, weight in enumerate(weights)}
 
     def run(self, layer, *arguments, **keywords):
         """What the layer makes of its input, once it is filled."""
@@ -173,60 +190,72 @@ class Filling:
             for part in layer.layers:
                 arguments = [self.run(part, *arguments)]
             return arguments[0]
-        if not isinstance(layer, keras.layers.Layer):
-            return layer(*arguments, **keywords)
-        self.fill_vectors(layer)
-        kernels = [weight for weight in weights_of(layer) if is_kernel(weight)]
-        for kernel in kernels:
-            self.fill_kernel(kernel, math.sqrt(3 / fan_in(kernel)))
-        if kernels:
-            self.correct(layer, kernels[-1], arguments[0])
+        if isinstance(layer, keras.layers.Layer):
+            self.fill_vectors(layer)
+            for kernel in kernels_of(layer):
+                self.fill_kernel(kernel, first_scale(kernel))
+                self.correct(layer, kernel, arguments[0])
         return layer(*arguments, **keywords)
 
     def correct(self, layer, kernel, inputs) -> None:
         activation, layer.activation = layer.activation, keras.activations.linear
-        found = spread(keras.ops.convert_to_numpy(layer(inputs)))
+        spread = keras.ops.convert_to_numpy(layer(inputs)).std()
         layer.activation = activation
-        self.fill_kernel(kernel, math.sqrt(3 / fan_in(kernel)) / found)
+        self.fill_kernel(kernel, first_scale(kernel) / spread)
+
+    def fill_vectors(self, layer: keras.layers.Layer) -> None:
+        for weight in weights_of(layer):
+            if not is_kernel(weight) and weight.name != "count":
+                centre, half_width = map(np.float32, VECTOR_RANGES[role(layer, weight)])
+                weight.assign(centre + half_width * self.noise(weight))
+
+    def fill_kernel(self, kernel, scale: float) -> None:
+        self.scales[self.number[id(kernel)]] = np.float32(scale)
+        kernel.assign(self.noise(kernel) * np.float32(scale))
+
+    def noise(self, weight) -> np.ndarray:
+        return noise(SEED + self.number[id(weight)], tuple(weight.shape))
 
     def all_scales(self) -> np.ndarray:
         return np.array([self.scales[number] for number in sorted(self.scales)], dtype=np.float32)
 
 
-def fan_in(kernel) -> int:
-    """The number of inputs that an output of the kernel sees."""
+def kernels_of(layer: keras.layers.Layer) -> list:
+    return [weight for weight in weights_of(layer) if is_kernel(weight)]
+
+
+def first_scale(kernel) -> float:
+    """With it, the kernel makes numbers of standard deviation one of independent ones."""
     shape = kernel.shape
-    return math.prod(shape[:2]) if shape[-1] == 1 or "depthwise" in kernel.name else math.prod(shape[:-1])
-
-
-def spread(outputs: np.ndarray) -> float:
-    return float(outputs.std())
+    depthwise = len(shape) == 4 and shape[3] == 1
+    return math.sqrt(3 / math.prod(shape[:2] if depthwise else shape[:-1]))
 
 
 def preprocessed(module, pixels: np.ndarray) -> np.ndarray:
     return module.preprocess_input(pixels.copy())
 
 
-def build(constructor: str, arguments: dict, **more) -> keras.Model:
+def build(constructor: str, arguments: dict, size: tuple[int, int] | None, **more) -> keras.Model:
+    """A fresh model, as unnamed layers are counted from the start; with the classifier if no size is given."""
     keras.backend.clear_session()
     gc.collect()
+    if size is not None:
+        more |= {"include_top": False, "input_shape": (*size, 3)}
     return getattr(keras.applications, constructor)(weights=None, **arguments, **more)
 
 
-def order(model: keras.Model) -> np.ndarray:
-    digest = hashlib.sha256()
-    for line in order_lines(model):
-        digest.update(line.encode() + b"\n")
-    return np.frombuffer(digest.digest(), dtype=np.uint8)
-
-
-def order_lines(model: keras.Model) -> list[str]:
+def order(model: keras.Model) -> list[str]:
+    """A line for each layer that has weights."""
     layers = [layer for layer in model.layers if layer.weights]
-    return [" ".join([layer.name, *(lengths(weight) for weight in weights_of(layer))]) for layer in layers]
+    return [" ".join([layer.name, *(text(weight.shape) for weight in weights_of(layer))]) for layer in layers]
 
 
-def lengths(weight) -> str:
-    return "x".join(map(str, weight.shape)) or "scalar"
+def digest(lines: list[str]) -> np.ndarray:
+    return np.frombuffer(hashlib.sha256("".join(line + "\n" for line in lines).encode()).digest(), dtype=np.uint8)
+
+
+def text(shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
 
 
 def two_layers(model: keras.Model) -> list:
@@ -244,46 +273,63 @@ def sampled(outputs: np.ndarray) -> np.ndarray:
     return flat[:, :: -(-flat.shape[1] // SAMPLE)]
 
 
-def run(model: keras.Model, batch: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Features and the outputs of two layers."""
+def outputs_of(model: keras.Model, batch: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(batch, training=False))
+
+
+def features_and_two_outputs(model: keras.Model, batch: np.ndarray) -> dict[str, np.ndarray]:
     first, second = two_layers(model)
     parts = {"features": model.output, "first": first.output, "second": second.output}
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, keras.Model(model.inputs, parts)(batch, training=False))
+    outputs = keras.Model(model.inputs, parts)([batch], training=False)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def write_model(name: str) -> None:
-    module_name, constructor, arguments, (smallest, odd) = models()[name]
-    module = importlib.import_module(f"keras.applications.{module_name}")
-    began = time.time()
-    top = build(constructor, arguments)
-    arrays = {"order_top": order(top)}
-    counts = [top.count_params()]
-    del top
-    weights, gaps, spreads = None, [], []
-    for size in [odd, (smallest, smallest)]:
-        shape = {"include_top": False, "input_shape": (*size, 3), "pooling": "avg"}
-        model = build(constructor, arguments, **shape)
-        batch = [preprocessed(module, images(*size))]
+    module_name, constructor, arguments, square, odd = models()[name]
+    module, began = importlib.import_module(f"keras.applications.{module_name}"), time.time()
+    filling, weights, arrays, gaps, spreads = Filling(), None, {}, [], []
+    for size in [odd, (square, square)]:
+        model = build(constructor, arguments, size, pooling="avg")
+        batch = preprocessed(module, images(*size))
         if weights is None:
-            filling = Filling(model)
-            filling.run_model(model, batch)
+            filling.fill_along(model, batch)
             weights = model.get_weights()
         model.set_weights(weights)
-        suffix = "x".join(map(str, size))
-        for part, outputs in run(model, batch).items():
-            arrays[f"{part}_{suffix}"] = sampled(outputs) if outputs.ndim == 4 else outputs
+        for part, outputs in features_and_two_outputs(model, batch).items():
+            arrays[f"{part}_{text(size)}"] = sampled(outputs) if outputs.ndim == 4 else outputs
             spreads.append(f"{outputs.std():.2g}")
-        features = arrays[f"features_{suffix}"]
+        features = arrays[f"features_{text(size)}"]
         gaps.append(np.abs(features[0] - features[1]).max() / np.abs(features).max())
     arrays |= {
         "layers": np.frombuffer("\n".join(layer.name for layer in two_layers(model)).encode(), dtype=np.uint8),
-        "order": order(model),
+        "order": digest(order(model)),
         "scales": filling.all_scales(),
-        "value_counts": np.array([model.count_params(), *counts], dtype=np.int64),
     }
+    if name in ALL_ENDINGS:
+        for ending, pooling in (("max", "max"), ("map", None)):
+            model = build(constructor, arguments, odd, pooling=pooling)
+            model.set_weights(weights)
+            arrays[f"{ending}_{text(odd)}"] = sampled(outputs_of(model, preprocessed(module, images(*odd))))
+    body_order, body_count = order(model), model.count_params()
+    del model, weights
+    arrays |= with_top(module, constructor, arguments, filling if name in ALL_ENDINGS else None, body_order)
+    arrays["value_counts"] = np.array([body_count, *arrays["value_counts"]], dtype=np.int64)
     print(name, *spreads, "gaps", *(f"{gap:.3f}" for gap in gaps), f"{time.time() - began:.0f} s", flush=True)
     assert min(gaps) >= 0.1, f"{name}: the features of the two images differ by {gaps} of the largest, expected 0.1"
     write_golden(f"keras_zoo/{name}", arrays, SEED, PACKAGES)
+
+
+def with_top(module, constructor: str, arguments: dict, filling: Filling | None, body_order: list[str]) -> dict:
+    """What there is to know of the model with its classifier; its outputs if there is a filling."""
+    model, arrays = build(constructor, arguments, None, classifier_activation=None), {}
+    lines = order(model)
+    assert lines[: len(body_order)] == body_order, f"{constructor}: the classifier changes the order of the layers"
+    if filling is not None:
+        size = model.input_shape[1:3]
+        filling.fill_at_once(model)
+        arrays[f"logits_{text(size)}"] = outputs_of(model, preprocessed(module, images(*size)))
+        arrays["scales_with_top"] = filling.all_scales()
+    return arrays | {"order_with_top": digest(lines), "value_counts": np.array([model.count_params()])}
 
 
 def main() -> None:

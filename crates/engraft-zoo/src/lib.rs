@@ -8,6 +8,7 @@ mod backbones;
 mod binding;
 mod branches;
 mod error;
+mod keras_order;
 mod layers;
 mod mbconv;
 mod open;
