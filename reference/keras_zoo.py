@@ -247,7 +247,13 @@ def build(constructor: str, arguments: dict, size: tuple[int, int] | None, **mor
 def order(model: keras.Model) -> list[str]:
     """A line for each layer that has weights."""
     layers = [layer for layer in model.layers if layer.weights]
-    return [" ".join([layer.name, *(text(weight.shape) for weight in weights_of(layer))]) for layer in layers]
+    return [" ".join([layer.name, *(text(shape_of(layer, weight)) for weight in weights_of(layer))]) for layer in layers]
+
+
+def shape_of(layer: keras.layers.Layer, weight) -> tuple[int, ...]:
+    """ConvNeXt's convolutions in as many groups as channels have the same values as depthwise ones in another shape."""
+    shape = tuple(weight.shape)
+    return (*shape[:2], shape[3], shape[2]) if getattr(layer, "groups", 1) > 1 and len(shape) == 4 else shape
 
 
 def digest(lines: list[str]) -> np.ndarray:
@@ -319,13 +325,18 @@ def write_model(name: str) -> None:
     write_golden(f"keras_zoo/{name}", arrays, SEED, PACKAGES)
 
 
+# Where a model with its classifier leaves the sides open.
+ANY_SIDE = 224
+
+
 def with_top(module, constructor: str, arguments: dict, filling: Filling | None, body_order: list[str]) -> dict:
     """What there is to know of the model with its classifier; its outputs if there is a filling."""
     model, arrays = build(constructor, arguments, None, classifier_activation=None), {}
     lines = order(model)
-    assert lines[: len(body_order)] == body_order, f"{constructor}: the classifier changes the order of the layers"
+    unnamed = [[line.split(" ", 1)[1] for line in some] for some in (lines, body_order)]
+    assert unnamed[0][: len(body_order)] == unnamed[1], f"{constructor}: the classifier changes the order of the layers"
     if filling is not None:
-        size = model.input_shape[1:3]
+        size = [side or ANY_SIDE for side in model.input_shape[1:3]]
         filling.fill_at_once(model)
         arrays[f"logits_{text(size)}"] = outputs_of(model, preprocessed(module, images(*size)))
         arrays["scales_with_top"] = filling.all_scales()
