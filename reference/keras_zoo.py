@@ -42,6 +42,9 @@ PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 # which so little is left of a small image that zeros at the border decide the features.
 SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (64, (61, 47)), (71, (89, 101)), (75, (95, 107))
 
+# That of models which leave theirs open.
+UNSPECIFIED_SIDE = 224
+
 # One model of each structure is also run with maximum pooling, without pooling and with its classifier.
 ALL_ENDINGS = {
     "convnext_tiny",
@@ -85,7 +88,7 @@ def models() -> dict[str, tuple]:
     for size in ("Small", "Large"):
         name = f"mobilenet_v3_{size.lower()}"
         for suffix, arguments in (("", {}), ("_075", {"alpha": 0.75}), ("_minimalistic", {"minimalistic": True})):
-            table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL)
+            table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL_SE)
     for index in range(8):
         table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL_SE)
     for variant in ("B0", "B1", "B2", "B3", "S", "M", "L"):
@@ -256,6 +259,10 @@ def shape_of(layer: keras.layers.Layer, weight) -> tuple[int, ...]:
     return (*shape[:2], shape[3], shape[2]) if getattr(layer, "groups", 1) > 1 and len(shape) == 4 else shape
 
 
+def shapes(lines: list[str]) -> list[str]:
+    return [line.split(" ", 1)[1] for line in lines]
+
+
 def digest(lines: list[str]) -> np.ndarray:
     return np.frombuffer(hashlib.sha256("".join(line + "\n" for line in lines).encode()).digest(), dtype=np.uint8)
 
@@ -325,18 +332,14 @@ def write_model(name: str) -> None:
     write_golden(f"keras_zoo/{name}", arrays, SEED, PACKAGES)
 
 
-# Where a model with its classifier leaves the sides open.
-ANY_SIDE = 224
-
-
 def with_top(module, constructor: str, arguments: dict, filling: Filling | None, body_order: list[str]) -> dict:
     """What there is to know of the model with its classifier; its outputs if there is a filling."""
     model, arrays = build(constructor, arguments, None, classifier_activation=None), {}
     lines = order(model)
-    unnamed = [[line.split(" ", 1)[1] for line in some] for some in (lines, body_order)]
-    assert unnamed[0][: len(body_order)] == unnamed[1], f"{constructor}: the classifier changes the order of the layers"
+    # ConvNeXt names its last normalisation in one of the two only.
+    assert shapes(lines)[: len(body_order)] == shapes(body_order), f"{constructor}: the classifier changes the order"
     if filling is not None:
-        size = [side or ANY_SIDE for side in model.input_shape[1:3]]
+        size = [side or UNSPECIFIED_SIDE for side in model.input_shape[1:3]]
         filling.fill_at_once(model)
         arrays[f"logits_{text(size)}"] = outputs_of(model, preprocessed(module, images(*size)))
         arrays["scales_with_top"] = filling.all_scales()
