@@ -78,8 +78,8 @@ pub(crate) fn erf<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
 ///
 /// Source: the rational approximation of Eigen's `generic_fast_tanh_float`.
 const TANH_NUMERATOR: [f32; 7] = [
-    -2.760_768_5e-16,
     -2.760_768_4e-16,
+    2.000_188e-13,
     -8.604_672e-11,
     5.122_297_1e-8,
     1.485_722_4e-5,

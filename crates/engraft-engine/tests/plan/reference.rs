@@ -118,13 +118,22 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
             let (mean, variance) = (weight("moving_mean"), weight("moving_variance"));
             each(&|x, c| (x - mean[c]) / (variance[c] + f64::from(*epsilon)).sqrt() * gamma[c] + beta[c])
         }
-        Op::Activation(Activation::Relu) => each(&|x, _| x.max(0.0)),
-        Op::Activation(Activation::Relu6) => each(&|x, _| x.clamp(0.0, 6.0)),
+        _ => weightless(node, inputs),
+    };
+    Map::new(node.shape, data)
+}
+
+/// An operation that has no weights.
+fn weightless(node: &Node, inputs: &[&Map]) -> Vec<f64> {
+    let each = |f: &dyn Fn(f64) -> f64| -> Vec<f64> { inputs[0].data.iter().map(|&x| f(x)).collect() };
+    match &node.op {
+        Op::Activation(Activation::Relu) => each(&|x| x.max(0.0)),
+        Op::Activation(Activation::Relu6) => each(&|x| x.clamp(0.0, 6.0)),
         Op::Activation(Activation::Softmax) => {
             let sum: f64 = inputs[0].data.iter().map(|x| x.exp()).sum();
-            each(&|x, _| x.exp() / sum)
+            each(&|x| x.exp() / sum)
         }
-        Op::Activation(function) => each(&|x, _| activation(*function, x)),
+        Op::Activation(function) => each(&|x| activation(*function, x)),
         Op::MaxPool2d(pool) => {
             let largest = |window: Vec<f64>| window.into_iter().fold(f64::NEG_INFINITY, f64::max);
             pooled(node, inputs[0], *pool, largest)
@@ -164,8 +173,7 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
         }
         Op::Dropout { .. } => inputs[0].data.clone(),
         other => panic!("{other:?}"),
-    };
-    Map::new(node.shape, data)
+    }
 }
 
 fn layer_norm(pixel: &[f64], gamma: &[f64], beta: &[f64], epsilon: f64) -> Vec<f64> {
