@@ -284,6 +284,8 @@ def main() -> None:
         "arrays_stored.npz": array_file(np.savez, arrays),
         "arrays_compressed.npz": array_file(np.savez_compressed, arrays),
         "refused/circle.h5": circle_bytes(),
+        "refused/zeros.npz": array_file(np.savez_compressed, {"zeros": np.zeros(1 << 22, np.float32)}),
+        "refused/integers.npz": array_file(np.savez, {"integers": np.arange(3)}),
     }
     files |= {f"refused/{name}.h5": layer_bytes(change) for name, change in REFUSED.items()}
     expected = {

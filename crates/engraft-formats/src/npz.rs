@@ -24,10 +24,10 @@ pub fn read(reader: impl Read + Seek, limits: Limits) -> Result<NamedTensors, Fo
 pub(crate) fn from_archive<R: Read + Seek>(mut archive: Archive<R>) -> Result<NamedTensors, FormatError> {
     let mut tensors = NamedTensors::new();
     for index in 0..archive.len() {
-        let Entry { name, file } = archive.entry(index)?;
-        let name = name.strip_suffix(".npy").unwrap_or(&name);
+        let Entry { name: entry, file } = archive.entry(index)?;
+        let name = entry.strip_suffix(".npy").unwrap_or(&entry);
         let len = file.size();
-        let tensor = read_array(file, len).map_err(|error| in_entry(name, error))?;
+        let tensor = read_array(file, len).map_err(|error| in_entry(&entry, name, error))?;
         tensors.insert(name, tensor)?;
     }
     Ok(tensors)
@@ -39,11 +39,15 @@ const PIECE_LEN: usize = 1 << 16;
 fn read_array(mut file: impl Read, len: u64) -> Result<Tensor, FormatError> {
     let mut array = NpyReader::new(&mut file, len)?;
     let shape = array.shape().to_vec();
-    let mut values = Vec::with_capacity(shape.iter().product());
+    let count: usize = shape.iter().product();
+    let mut values = Vec::new();
     loop {
         match array.read_values(PIECE_LEN)? {
             NpyValues::F32(piece) if piece.is_empty() => break,
-            NpyValues::F32(piece) => values.extend(piece),
+            NpyValues::F32(piece) => {
+                values.reserve_exact(count - values.len());
+                values.extend(piece);
+            }
             NpyValues::U8(_) => return Err(element_type("|u1".to_owned())),
         }
     }
@@ -60,14 +64,14 @@ fn element_type(found: String) -> FormatError {
     FormatError::ElementType { tensor: "the array".to_owned(), found, expected: "<f4" }
 }
 
-/// Says in which entry the array is that `error` speaks of.
-fn in_entry(name: &str, error: FormatError) -> FormatError {
+/// Says in which entry the array is that `error` speaks of; as a tensor it is called `name`.
+fn in_entry(entry: &str, name: &str, error: FormatError) -> FormatError {
     match error {
         FormatError::ElementType { found, .. } => {
             FormatError::ElementType { tensor: format!("tensor `{name}`"), found, expected: "<f4" }
         }
         other => {
-            let (object, reason) = (format!("entry `{name}`"), other.to_string());
+            let (object, reason) = (format!("entry `{entry}`"), other.to_string());
             FormatError::Content { format: "zip", object, reason }
         }
     }
