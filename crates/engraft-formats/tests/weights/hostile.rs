@@ -67,7 +67,7 @@ fn a_changed_byte_does_no_harm() {
         let bytes = named(file);
         let mut refusals = 0;
         for place in (0..bytes.len()).step_by(step) {
-            for flip in [0x01, 0x80, 0xff] {
+            for flip in [0x01, 0x80] {
                 let mut changed = bytes.clone();
                 changed[place] ^= flip;
                 refusals += usize::from(refused(&changed, &format!("{file}, byte {place} ^ {flip}")));
