@@ -8,5 +8,5 @@ mod golden;
 mod noise;
 
 pub use close::{Tolerance, assert_close};
-pub use golden::Golden;
+pub use golden::{Golden, golden_path};
 pub use noise::{noise, noise_u8};

@@ -219,7 +219,8 @@ mod tests {
         for len in [0, 7, 8, 5000, bytes.len() / 2, bytes.len() - 1] {
             fs::write(cut.path(), &bytes[..len]).unwrap();
             let error = message("efficientnet_lite0", Source::File(cut.path()));
-            let want = if len < 9 { "not a weight file" } else { &format!("the safetensors file has {len} bytes") };
+            let want =
+                if len < 9 { "not a weight file" } else { &format!("the safetensors file has {len} bytes") };
             assert!(error.starts_with(&format!("{}: {want}", cut.path().display())), "{len}: {error}");
         }
     }

@@ -1,10 +1,10 @@
 //! Proves backbones with their full weight files: EfficientNet-Lite against PyTorch, its classifier on photographs, and
-//! MobileNet against Keras on photographs.
+//! MobileNet against Keras on charts.
 //!
 //! `cargo run --release --example prove_backbones -- WEIGHTS_FOLDER DATA_FOLDER`
 //!
-//! WEIGHTS_FOLDER holds the files that `reference/lite_features.py` and `keras_photographs.py` describe, DATA_FOLDER the
-//! photographs.
+//! WEIGHTS_FOLDER holds the files that `reference/lite_features.py` and `keras_charts.py` describe, DATA_FOLDER the
+//! pictures.
 //! What is absent is said to be skipped; what does not agree ends the program with an error.
 
 #[path = "../tests/backbones/reference.rs"]
@@ -22,7 +22,7 @@ const LITE: [&str; 3] = ["efficientnet_lite0", "efficientnet_lite1", "efficientn
 /// MobileNet's official file, a golden of which is by Keras.
 const MOBILENET: (&str, &str) = ("mobilenet_075", "mobilenet_7_5_224_tf_no_top.h5");
 
-/// Agreement asked for on photographs, as a part of the largest feature.
+/// Agreement asked for on charts, as a part of the largest feature.
 const TOLERANCE: f32 = 1e-4;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,14 +53,15 @@ fn prove_mobilenet(weights: &Path, data: &Path) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let opened = open(name, Source::File(&file), Ending::Features)?;
-    let Some(pixels) = photographs(&opened, data)? else { return Ok(()) };
+    let golden = Golden::open(&format!("zoo/{name}_charts"));
+    let Some(pixels) = pictures(&opened, data, &golden, Fit::Stretch)? else { return Ok(()) };
     let features = reference::run(&opened.graph, &opened, &pixels);
-    let want = Golden::open(&format!("zoo/{name}_photographs")).f32("features");
+    let want = golden.f32("features");
     let largest = want.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
     assert_close(&features, &want, Tolerance::abs(TOLERANCE * largest));
     let deviations = features.iter().zip(&want).map(|(got, want)| (got - want).abs());
     let deviation = deviations.fold(0.0, f32::max) / largest;
-    println!("{name}: features of photographs agree to {deviation:.1e} of the largest");
+    println!("{name}: features of charts agree to {deviation:.1e} of the largest");
     Ok(())
 }
 
@@ -81,8 +82,9 @@ fn prove_labels_of_patterns(classifier: &Opened) -> Result<(), Box<dyn Error>> {
 /// The photographs are ones that Lite0 in PyTorch labels rightly, so only Lite0 must label all of them rightly.
 fn prove_labels_of_photographs(classifier: &Opened, data: &Path) -> Result<(), Box<dyn Error>> {
     let name = classifier.spec.name;
-    let Some(pixels) = photographs(classifier, data)? else { return Ok(()) };
-    let (found, want) = (labels(classifier, &pixels), Golden::open("zoo/photographs").usize("labels"));
+    let golden = Golden::open("zoo/photographs");
+    let Some(pixels) = pictures(classifier, data, &golden, Fit::Crop)? else { return Ok(()) };
+    let (found, want) = (labels(classifier, &pixels), golden.usize("labels"));
     let right = found.iter().zip(&want).filter(|(found, want)| found == want).count();
     println!("{name}: {right} of {} photographs get the right label", want.len());
     if name == "efficientnet_lite0" && right < want.len() {
@@ -91,21 +93,26 @@ fn prove_labels_of_photographs(classifier: &Opened, data: &Path) -> Result<(), B
     Ok(())
 }
 
-/// The photographs at the network's size, unless one is absent.
-fn photographs(network: &Opened, data: &Path) -> Result<Option<Vec<Vec<u8>>>, Box<dyn Error>> {
-    let paths = String::from_utf8(Golden::open("zoo/photographs").u8("paths"))?;
+/// The pictures that a golden lists, at the network's size, unless one is absent.
+fn pictures(
+    network: &Opened,
+    data: &Path,
+    golden: &Golden,
+    fit: Fit,
+) -> Result<Option<Vec<Vec<u8>>>, Box<dyn Error>> {
+    let paths = String::from_utf8(golden.u8("paths"))?;
     if let Some(absent) = paths.lines().map(|path| data.join(path)).find(|path| !path.exists()) {
-        println!("{}: photographs SKIPPED, there is no {}", network.spec.name, absent.display());
+        println!("{}: pictures SKIPPED, there is no {}", network.spec.name, absent.display());
         return Ok(None);
     }
     let side = network.spec.preprocessing.input_side_px;
-    paths.lines().map(|path| photograph(&data.join(path), side)).collect::<Result<_, _>>().map(Some)
+    paths.lines().map(|path| picture(&data.join(path), side, fit)).collect::<Result<_, _>>().map(Some)
 }
 
-fn photograph(path: &Path, side: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+fn picture(path: &Path, side: usize, fit: Fit) -> Result<Vec<u8>, Box<dyn Error>> {
     let limits = Limits::default();
     let read = read_and_decode(path, &limits, &MemoryBudget::new(limits.max_decode_bytes))?;
-    Ok(fit_image(&read.image, side, Fit::Crop, Filter::Bicubic).pixels)
+    Ok(fit_image(&read.image, side, fit, Filter::Bicubic).pixels)
 }
 
 /// The place of the highest score of each image.
