@@ -282,9 +282,15 @@ def text(shape) -> str:
 
 
 def two_layers(model: keras.Model) -> list[str]:
-    """The names of two layers with maps of more than one pixel, a third and two thirds on the way."""
-    maps = [layer.name for layer in model.layers if len(layer.output.shape) == 4 and math.prod(layer.output.shape[1:3]) > 1]
-    return [maps[len(maps) // 3], maps[2 * len(maps) // 3]]
+    """The names of two layers with maps, a third and two thirds on the way; those within squeeze-and-excite do not count."""
+    maps = [layer for layer in model.layers if len(layer.output.shape) == 4]
+    last = max(index for index, layer in enumerate(maps) if pixels(layer) > 1)
+    names = [layer.name for index, layer in enumerate(maps) if pixels(layer) > 1 or index > last]
+    return [names[len(names) // 3], names[2 * len(names) // 3]]
+
+
+def pixels(layer: keras.layers.Layer) -> int:
+    return math.prod(layer.output.shape[1:3])
 
 
 SAMPLE = 256

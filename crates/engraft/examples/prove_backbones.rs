@@ -54,7 +54,9 @@ fn prove_mobilenet(weights: &Path, data: &Path) -> Result<(), Box<dyn Error>> {
     }
     let opened = open(name, Source::File(&file), Ending::Features)?;
     let golden = Golden::open(&format!("zoo/{name}_charts"));
-    let Some(pixels) = pictures(&opened, data, &golden, Fit::Stretch)? else { return Ok(()) };
+    let Some(pixels) = pictures(&opened, data, &golden, (Fit::Stretch, Filter::Nearest))? else {
+        return Ok(());
+    };
     let features = reference::run(&opened.graph, &opened, &pixels);
     let want = golden.f32("features");
     let largest = want.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
@@ -83,7 +85,9 @@ fn prove_labels_of_patterns(classifier: &Opened) -> Result<(), Box<dyn Error>> {
 fn prove_labels_of_photographs(classifier: &Opened, data: &Path) -> Result<(), Box<dyn Error>> {
     let name = classifier.spec.name;
     let golden = Golden::open("zoo/photographs");
-    let Some(pixels) = pictures(classifier, data, &golden, Fit::Crop)? else { return Ok(()) };
+    let Some(pixels) = pictures(classifier, data, &golden, (Fit::Crop, Filter::Bicubic))? else {
+        return Ok(());
+    };
     let (found, want) = (labels(classifier, &pixels), golden.usize("labels"));
     let right = found.iter().zip(&want).filter(|(found, want)| found == want).count();
     println!("{name}: {right} of {} photographs get the right label", want.len());
@@ -98,7 +102,7 @@ fn pictures(
     network: &Opened,
     data: &Path,
     golden: &Golden,
-    fit: Fit,
+    resizing: (Fit, Filter),
 ) -> Result<Option<Vec<Vec<u8>>>, Box<dyn Error>> {
     let paths = String::from_utf8(golden.u8("paths"))?;
     if let Some(absent) = paths.lines().map(|path| data.join(path)).find(|path| !path.exists()) {
@@ -106,13 +110,13 @@ fn pictures(
         return Ok(None);
     }
     let side = network.spec.preprocessing.input_side_px;
-    paths.lines().map(|path| picture(&data.join(path), side, fit)).collect::<Result<_, _>>().map(Some)
+    paths.lines().map(|path| picture(&data.join(path), side, resizing)).collect::<Result<_, _>>().map(Some)
 }
 
-fn picture(path: &Path, side: usize, fit: Fit) -> Result<Vec<u8>, Box<dyn Error>> {
+fn picture(path: &Path, side: usize, (fit, filter): (Fit, Filter)) -> Result<Vec<u8>, Box<dyn Error>> {
     let limits = Limits::default();
     let read = read_and_decode(path, &limits, &MemoryBudget::new(limits.max_decode_bytes))?;
-    Ok(fit_image(&read.image, side, fit, Filter::Bicubic).pixels)
+    Ok(fit_image(&read.image, side, fit, filter).pixels)
 }
 
 /// The place of the highest score of each image.
