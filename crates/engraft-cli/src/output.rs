@@ -42,6 +42,11 @@ pub fn remark(kind: &str, message: &str) {
     line(&format!("{kind}: {message}"));
 }
 
+/// Writes whole lines to stderr, as [`line`] does.
+pub fn lines(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Writes a line to stderr; where nobody reads that any more, the work goes on.
 pub fn line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

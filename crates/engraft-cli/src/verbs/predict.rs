@@ -35,7 +35,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
 
 /// `path: class 0.97, other 0.02`
 fn line(prediction: &Prediction) -> String {
-    let path = prediction.path.display();
+    let path = engraft::printable(&prediction.path.to_string_lossy());
     match &prediction.result {
         Ok(ranked) => {
             let top: Vec<String> =

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::Classifier;
-use crate::{backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing};
+use crate::{
+    backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing, stored_score::RecordedScore,
+};
 
 /// Everything in a model file but the numbers of its tensors.
 #[derive(Clone, Debug, Serialize)]
@@ -38,7 +40,7 @@ impl Classifier {
             backbone_parameters: header.graph.parameter_count(),
             head_parameters: self.head.weight().len() + self.head.bias().len(),
             nodes: header.graph.nodes().len(),
-            training: header.training.clone(),
+            training: header.training.map_scores(RecordedScore::new),
         }
     }
 }
@@ -76,10 +78,10 @@ impl Description {
         let cv = training.cv.as_ref().map(|cv| &cv.score);
         for (name, score) in [("cv", cv), ("val", training.val.as_ref()), ("test", training.test.as_ref())] {
             if let Some(score) = score {
-                let [low, high] = score.ci95;
+                let [low, high] = score.ci95();
                 lines.push(format!(
                     "{name:<14} accuracy {:.3} (95 % from {low:.3} to {high:.3})",
-                    score.accuracy
+                    score.accuracy()
                 ));
             }
         }
