@@ -49,7 +49,7 @@ pub(crate) fn embed(
 ) -> Result<EmbeddedPart, Error> {
     let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
     let mut part = EmbeddedPart { features: vec![Vec::new(); fits.len()], ..EmbeddedPart::default() };
-    let (images, skipped) = embed_usable(embedder, &paths, fits, stage, progress)?;
+    let Usable { images, skipped } = embed_usable(embedder, &paths, fits, stage, progress)?;
     for (index, image) in images {
         part.relative.push(samples[index].relative.clone());
         part.labels.push(samples[index].class);
@@ -60,27 +60,36 @@ pub(crate) fn embed(
     Ok(EmbeddedPart { skipped, ..part })
 }
 
-/// The usable ones of the files at `paths`, each with its position, and the others with their reasons.
+/// What became of some files.
+#[derive(Default)]
+pub(crate) struct Usable {
+    /// The images, each with the position of its path.
+    pub images: Vec<(usize, EmbeddedImage)>,
+    /// The files that are none.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Embeds the files at `paths` under each of `fits`.
 pub(crate) fn embed_usable(
     embedder: &Embedder,
     paths: &[&Path],
     fits: &[Fit],
     stage: &str,
     progress: &dyn Progress,
-) -> Result<(Vec<(usize, EmbeddedImage)>, Vec<Skipped>), Error> {
+) -> Result<Usable, Error> {
     progress.begin(stage, paths.len());
-    let (mut images, mut skipped) = (Vec::new(), Vec::new());
+    let mut usable = Usable::default();
     for (index, result) in embedder.embed(paths, fits, progress).into_iter().enumerate() {
         match result {
-            Ok(image) => images.push((index, image)),
+            Ok(image) => usable.images.push((index, image)),
             Err(EmbedError::Cancelled) => return Err(Error::Interrupted),
             Err(error) => {
                 let (path, reason) = (paths[index].to_owned(), error.to_string());
-                skipped.push(Skipped { path, kind: error.kind(), reason });
+                usable.skipped.push(Skipped { path, kind: error.kind(), reason });
             }
         }
     }
-    Ok((images, skipped))
+    Ok(usable)
 }
 
 /// A warning if the features could not be stored.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::{
     Error, atomic_file,
     backbone::Backbone,
-    embedded_part::{embed_usable, store_warning},
+    embedded_part::{Usable, embed_usable, store_warning},
     skipped::{self, SkippedFile},
 };
 
@@ -150,7 +150,7 @@ fn embed_files(
     scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
     let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
     let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
-    let (images, skipped) = embed_usable(&embedder, &paths, &[options.fit], "embedding", progress)?;
+    let Usable { images, skipped } = embed_usable(&embedder, &paths, &[options.fit], "embedding", progress)?;
     scan.skipped.extend(skipped);
     if images.is_empty() {
         return Err(no_image(data, &scan.skipped));
