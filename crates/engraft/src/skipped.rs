@@ -57,10 +57,10 @@ pub fn skipped_lines(skipped: &[SkippedFile], most: usize) -> String {
     text
 }
 
-/// A path as text for people: control characters, which could break a line or a terminal, are escaped.
-pub fn printable(path: &str) -> String {
+/// Text for people with names in it: control characters, which could break a line or a terminal, are escaped.
+pub fn printable(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    path.chars().map(escaped).collect()
+    text.chars().map(escaped).collect()
 }
 
 /// Names for a sentence: the first few, and how many more there are.

@@ -44,7 +44,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     if common.json {
         output::json(&table)?;
     } else {
-        output::text(&format!("{}features written to {}\n", table.text(), args.out.display()))?;
+        let out = engraft::printable(&args.out.to_string_lossy());
+        output::text(&format!("{}features written to {out}\n", table.text()))?;
     }
     Ok(Outcome::Done)
 }

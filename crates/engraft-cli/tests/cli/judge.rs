@@ -83,12 +83,20 @@ fn every_kind_of_bad_path_has_its_own_name() {
 #[cfg(unix)]
 #[test]
 fn a_name_with_a_line_break_stays_on_its_line() {
-    let fixture = Fixture::with_model();
-    fixture.save("odd/a\nb.png", &discs(1));
-    let text = fixture.ok(&["predict", "model.safetensors", "odd", "--top", "1"]);
-    assert!(text.starts_with("odd/a\\nb.png: ") && text.lines().count() == 1, "{text}");
-    let text = fixture.ok(&["predict", "model.safetensors", "odd", "--json"]);
-    assert_eq!(json_lines(&text)[0]["path"], "odd/a\nb.png");
+    let fixture = Fixture::with_data();
+    fixture.save("odd/a\nb/c\nd.png", &discs(1));
+    fixture.save("odd/\u{1b}[31m/e.png", &stripes(1));
+    fixture.ok(&["train", "odd", "--fit", "stretch", "--out", "m\nn", "--quiet"]);
+    let predict = ["predict", "m\nn", "odd/a\nb", "--top", "2"];
+    let text = fixture.ok(&predict);
+    assert!(text.starts_with("odd/a\\nb/c\\nd.png: a\\nb 0."), "{text}");
+    assert!(text.contains(", \\u{1b}[31m 0.") && text.lines().count() == 1, "{text}");
+    let prediction = &json_lines(&fixture.ok(&[&predict[..], &["--json"]].concat()))[0];
+    assert_eq!([&prediction["path"], &prediction["class"]], ["odd/a\nb/c\nd.png", "a\nb"]);
+    let text = fixture.ok(&["inspect", "m\nn"]);
+    assert!(text.contains("2: \\u{1b}[31m, a\\nb\n"), "{text}");
+    let error = fixture.fails(&["inspect", "x\ny"], 3);
+    assert!(error.starts_with("error: x\\ny: ") && error.lines().count() == 1, "{error}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Classifier;
 use crate::{
-    backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing, stored_score::RecordedScore,
+    backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing, skipped::printable,
+    stored_score::RecordedScore,
 };
 
 /// Everything in a model file but the numbers of its tensors.
@@ -51,7 +52,7 @@ impl Description {
         let Description { backbone, preprocessing, training, .. } = self;
         let mut lines = vec![
             format!("model format   {}, written by engraft {}", self.format, training.engraft),
-            format!("classes        {}: {}", self.classes.len(), self.classes.join(", ")),
+            format!("classes        {}: {}", self.classes.len(), printable(&self.classes.join(", "))),
             format!(
                 "backbone       {}, {} parameters in {} nodes",
                 backbone.name, self.backbone_parameters, self.nodes
