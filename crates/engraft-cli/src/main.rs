@@ -8,7 +8,7 @@ mod plot;
 mod progress;
 mod verbs;
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
 
 use clap::Parser;
 
@@ -33,6 +33,17 @@ ENGRAFT_WEIGHTS (folder searched for NAME.safetensors), ENGRAFT_ISA (avx512, avx
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    silence_codecs();
     let outcome = arguments.common.in_pool(|| arguments.verb.run(&arguments.common));
-    exit::code(outcome)
+    exit::code(outcome, &arguments.common)
+}
+
+/// A codec that panics costs one file, which is listed with its reason; any other panic is told as usual.
+fn silence_codecs() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !engraft::is_decoding() {
+            usual(info);
+        }
+    }));
 }

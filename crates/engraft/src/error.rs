@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
 
+use crate::skipped::SkippedFile;
+
 /// An error of this library; its message names what was found and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,22 +45,24 @@ pub enum Error {
         root: PathBuf,
         /// Classes with at least one usable image.
         found: usize,
+        /// The files that could not be used, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// There is no image to work on.
-    #[error("{}: found no usable image of a known class, expected at least one", root.display())]
+    #[error("{}: found no usable image{}, expected at least one", root.display(), among(skipped))]
     NoImages {
         /// The folder.
         root: PathBuf,
+        /// The files that could not be used, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// Files were skipped although none may be.
-    #[error("{count} files were skipped, expected none under --strict; the first is {}: {reason}", path.display())]
+    #[error("{}: {} files were skipped, expected none under --strict", root.display(), skipped.len())]
     Skipped {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        path: PathBuf,
-        /// Why it was skipped.
-        reason: String,
+        /// The folder.
+        root: PathBuf,
+        /// The files, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// A file is not a usable model.
     #[error("{}: {problem}", path.display())]
@@ -116,8 +120,8 @@ pub enum ModelProblem {
         /// The digest it was written with.
         expected: String,
     },
-    /// It was written by a later version.
-    #[error("model format {found}, expected {expected}; a newer engraft may read it")]
+    /// It was written by another version.
+    #[error("model format {found}, expected {expected}; another version of engraft reads it")]
     Version {
         /// The format of the file.
         found: u32,
@@ -167,6 +171,16 @@ impl Error {
         }
     }
 
+    /// The files that could not be used and so led to this error, sorted by path.
+    pub fn skipped(&self) -> &[SkippedFile] {
+        match self {
+            Error::TooFewClasses { skipped, .. }
+            | Error::NoImages { skipped, .. }
+            | Error::Skipped { skipped, .. } => skipped,
+            _ => &[],
+        }
+    }
+
     /// An error about the data at `path`.
     pub fn data(path: &std::path::Path, problem: &str) -> Error {
         Error::Data { path: path.to_owned(), problem: problem.to_owned() }
@@ -175,4 +189,9 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
         move |problem| Error::Io { path: path.to_owned(), problem }
     }
+}
+
+/// ` among 3 files`, or nothing where there is no file at all.
+fn among(skipped: &[SkippedFile]) -> String {
+    if skipped.is_empty() { String::new() } else { format!(" among {} files", skipped.len()) }
 }

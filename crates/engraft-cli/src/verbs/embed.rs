@@ -10,7 +10,7 @@ use crate::{exit::Outcome, options::Common, output, progress::Display};
 /// Write the backbone's features of images to a file.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of images in any layout, an image, or a .npy array of images [n, h, w, 3] in 0..255
+    /// Folder of images in any layout, an image, or a NumPy array of images [n, h, w, 3] in 0..255
     data: PathBuf,
     /// Backbone, one of those that `engraft models` lists
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
@@ -44,7 +44,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     if common.json {
         output::json(&table)?;
     } else {
-        output::text(&format!("{}features written to {}\n", table.text(), args.out.display()))?;
+        let out = engraft::printable(&args.out.to_string_lossy());
+        output::text(&format!("{}features written to {out}\n", table.text()))?;
     }
     Ok(Outcome::Done)
 }

@@ -37,10 +37,10 @@ pub struct Args {
     #[arg(long, default_value_t = Filter::Bicubic)]
     filter: Filter,
     /// Folds of cross-validation
-    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS)]
+    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
     folds: usize,
     /// Seed of the folds
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Fail if any file is skipped
     #[arg(long)]
@@ -100,7 +100,8 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
         document["threads"] = json!(common.threads());
         return output::json(&document);
     }
-    output::text(&format!("{}\nmodel written to {}\n", report.text(), out.display()))?;
+    let out = engraft::printable(&out.to_string_lossy());
+    output::text(&format!("{}\nmodel written to {out}\n", report.text()))?;
     Ok(())
 }
 
