@@ -35,7 +35,9 @@ verbs! {
     inspect => Inspect,
     /// List the backbones
     models => Models,
-    /// Show or empty the store of features
+    /// Bring the weights of backbones onto this computer
+    fetch => Fetch,
+    /// Show or empty the store of features and the cache of weights
     cache => Cache,
     /// Draw a collection of charts and train on it
     demo => Demo,

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
+use engraft_zoo::{FetchError, ZooError};
 
 /// An error of this library; its message names what was found and what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,7 @@ pub enum Error {
     Scan(#[from] engraft_data::ScanError),
     /// A backbone is unknown or its weights cannot be used.
     #[error(transparent)]
-    Zoo(#[from] engraft_zoo::ZooError),
+    Zoo(#[from] ZooError),
     /// A network cannot be run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -150,7 +151,9 @@ impl Error {
     pub fn category(&self) -> ErrorCategory {
         match self {
             Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
-            Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
             Error::Interrupted => ErrorCategory::Interrupted,
             Error::Io { .. } => ErrorCategory::Failure,

@@ -21,6 +21,7 @@ mod error;
 mod feature_table;
 mod listing;
 mod manifest;
+mod weights;
 
 mod atomic_file;
 mod embedded_part;
@@ -36,12 +37,14 @@ pub use classifier::{
 };
 pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
+pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
 pub use listing::{BackboneListing, backbones};
 pub use manifest::{DataParts, Manifest, PartRecord};
 pub use model_file::Preprocessing;
 pub use skipped::SkippedFile;
+pub use weights::{FetchedWeights, WeightCache, WeightCacheInfo, fetch_weights, fetchable_backbones};
 
 /// A pool of `threads` threads for everything in this library; run work in it with `install`.
 ///
