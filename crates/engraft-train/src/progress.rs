@@ -8,6 +8,9 @@ pub trait Progress: Sync {
     /// One step of the stage is done.
     fn step(&self);
 
+    /// Something happened that a person should know of although the work goes on.
+    fn warn(&self, _message: &str) {}
+
     /// Whether the computation should stop as soon as it can.
     fn is_cancelled(&self) -> bool;
 }
