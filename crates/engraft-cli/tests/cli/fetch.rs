@@ -91,14 +91,17 @@ fn weights_that_keras_or_the_user_has_are_used() {
 }
 
 #[test]
-fn a_broken_copy_of_keras_is_passed_over_with_a_warning() {
-    let (fixture, server) = (Fixture::new(), mirror());
-    let name = format!("keras/models/{FILE}");
-    fixture.write(&name, &weights()[..1000]);
-    let output = fetch(&fixture, &server, &[NAME]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let want = format!("{}: found 1000 bytes, expected 3000000 bytes", fixture.path(name).display());
-    assert_eq!(stderr(&output), format!("warning: passed over {want}\n"));
+fn a_broken_copy_in_a_cache_is_passed_over_with_a_warning() {
+    for folder in ["keras/models", "cache/weights"] {
+        let (fixture, server) = (Fixture::new(), mirror());
+        let name = format!("{folder}/{FILE}");
+        fixture.write(&name, &weights()[..1000]);
+        let output = fetch(&fixture, &server, &[NAME]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let want = format!("{}: found 1000 bytes, expected 3000000 bytes", fixture.path(name).display());
+        assert_eq!(stderr(&output), format!("warning: passed over {want}\n"));
+        assert!(fs::read(fixture.path("cache/weights").join(FILE)).unwrap() == weights(), "{folder}");
+    }
 }
 
 #[test]
@@ -189,7 +192,7 @@ fn a_killed_or_stopped_download_goes_on_where_it_was() {
             let mut response = HttpResponse::good(request, &weights(), "\"1\"");
             if request.index == 0 {
                 response = response.cut(LEN / 2);
-                response.silence = Duration::from_millis(500);
+                response.silence = Duration::from_secs(3);
             }
             response
         });

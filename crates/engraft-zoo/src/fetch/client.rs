@@ -104,7 +104,11 @@ impl From<ureq::Error> for Failure {
             ),
             _ => false,
         };
-        if passing { Failure::Passing(error.to_string()) } else { Failure::Lasting(error.to_string()) }
+        let problem = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        if passing { Failure::Passing(problem) } else { Failure::Lasting(problem) }
     }
 }
 

@@ -89,7 +89,7 @@ pub fn locate(
     if let Some(path) = in_weights_dir(backbone, official.as_ref(), places)? {
         return Ok(Located::File(WeightFile { path, source: WeightSource::WeightsDir }));
     }
-    if let Some(bytes) = backbones().find(|spec| spec.name == backbone).and_then(|spec| spec.embedded) {
+    if let Some(bytes) = embedded(backbone, ending) {
         return Ok(Located::Embedded(bytes));
     }
     if let Some(file) = in_caches(backbone, official.as_ref(), places, progress) {
@@ -107,6 +107,12 @@ fn known_name(name: &str) -> Result<&'static str, ZooError> {
         Some(known) => Ok(known),
         None => Ok(backbone(name)?.name),
     }
+}
+
+/// What is part of the program, which has no classifier.
+fn embedded(backbone: &str, ending: Ending) -> Option<&'static [u8]> {
+    let spec = backbones().find(|spec| spec.name == backbone && ending == Ending::Features)?;
+    spec.embedded
 }
 
 /// A file in the user's folder. One that bears the official name must be the official one.
@@ -289,15 +295,15 @@ mod tests {
     fn embedded_weights_come_after_the_users_own_and_before_any_cache() {
         let folder = tempfile::tempdir().unwrap();
         let places = places(&folder);
-        let locate =
-            || locate("efficientnet_lite0", Ending::Features, &places, &Warnings::default()).unwrap();
+        let locate = |ending| locate("efficientnet_lite0", ending, &places, &Warnings::default()).unwrap();
         let hub = folder.path().join("hub/models--timm--tf_efficientnet_lite0.in1k/snapshots/aa");
         fs::create_dir_all(&hub).unwrap();
         fs::write(hub.join("model.safetensors"), "").unwrap();
-        assert!(matches!(locate(), Located::Embedded(_)));
+        assert!(matches!(locate(Ending::Features), Located::Embedded(_)));
+        assert_eq!(locate(Ending::Logits), file(hub.join("model.safetensors"), WeightSource::Hub));
         let path = folder.path().join("own/efficientnet_lite0.safetensors");
         fs::write(&path, "").unwrap();
-        assert_eq!(locate(), file(path, WeightSource::WeightsDir));
+        assert_eq!(locate(Ending::Features), file(path, WeightSource::WeightsDir));
     }
 
     #[test]

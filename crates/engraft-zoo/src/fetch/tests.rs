@@ -20,7 +20,11 @@ use super::{
     partial::Partial,
 };
 
-const IMPATIENT: Patience = Patience { stall: Duration::from_millis(300), pauses: &[Duration::ZERO; 3] };
+/// For servers that answer, on a machine that may be busy.
+const PATIENT: Patience = Patience { stall: Duration::from_secs(8), pauses: &[Duration::ZERO; 3] };
+
+/// For servers that do not.
+const IMPATIENT: Patience = Patience { stall: Duration::from_secs(1), ..PATIENT };
 
 /// Notes what it is told, and stops a download that has received `stop_at` bytes.
 struct Watcher {
@@ -85,9 +89,22 @@ impl Target {
     }
 
     fn download_watched(&self, server: &HttpServer, watcher: &Watcher) -> Result<(), FetchError> {
+        self.download_with(server, watcher, PATIENT)
+    }
+
+    fn download_impatiently(&self, server: &HttpServer) -> Result<(), FetchError> {
+        self.download_with(server, &Watcher::new(), IMPATIENT)
+    }
+
+    fn download_with(
+        &self,
+        server: &HttpServer,
+        watcher: &Watcher,
+        patience: Patience,
+    ) -> Result<(), FetchError> {
         let (url, path, checksum) =
             (format!("{}/weights.h5", server.url()), self.path(), checksum(&content()));
-        Download { url: &url, path: &path, checksum: Some(&checksum), patience: IMPATIENT }.run(watcher)
+        Download { url: &url, path: &path, checksum: Some(&checksum), patience }.run(watcher)
     }
 
     /// The names of all files beside the lock.
@@ -110,7 +127,7 @@ fn starts(server: &HttpServer) -> Vec<Option<usize>> {
 }
 
 fn silent(mut response: HttpResponse) -> HttpResponse {
-    response.silence = Duration::from_secs(2);
+    response.silence = Duration::from_secs(5);
     response
 }
 
@@ -146,7 +163,7 @@ fn a_silent_server_is_left_and_asked_again() {
         if request.index == 0 { silent(response.cut(1001)) } else { response }
     });
     let target = Target::new();
-    target.download(&server).unwrap();
+    target.download_impatiently(&server).unwrap();
     target.assert_whole();
     assert_eq!(starts(&server), [None, Some(1000)]);
 }
@@ -154,10 +171,10 @@ fn a_silent_server_is_left_and_asked_again() {
 #[test]
 fn a_server_that_never_answers_is_left_for_good() {
     let server = HttpServer::start(|_| {
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(5));
         HttpResponse::empty(200)
     });
-    let error = Target::new().download(&server).unwrap_err();
+    let error = Target::new().download_impatiently(&server).unwrap_err();
     assert!(matches!(error, FetchError::Download { .. }), "{error}");
     assert_eq!(server.requests().len(), 4);
 }
@@ -201,7 +218,7 @@ fn a_file_without_a_digest_must_be_as_long_as_its_header_says() {
         let body = file[..len].to_vec();
         let server = HttpServer::start(move |_| HttpResponse::whole(&body));
         let (target, url) = (Target::new(), server.url());
-        let download = Download { url: &url, path: &target.path(), checksum: None, patience: IMPATIENT };
+        let download = Download { url: &url, path: &target.path(), checksum: None, patience: PATIENT };
         let result = download.run(&Watcher::new()).map_err(|error| error.to_string());
         let want = format!("{url}: found 999 bytes, expected 1000 bytes");
         assert_eq!(result, if good { Ok(()) } else { Err(want) }, "{len}");
@@ -354,8 +371,7 @@ fn no_server_is_one_sentence() {
     drop(server);
     let target = Target::new();
     let checksum = checksum(b"");
-    let download =
-        Download { url: &url, path: &target.path(), checksum: Some(&checksum), patience: IMPATIENT };
+    let download = Download { url: &url, path: &target.path(), checksum: Some(&checksum), patience: PATIENT };
     let error = download.run(&Watcher::new()).unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot download {url}: ")), "{error}");
     assert!(error.contains("refused") && error.contains("; put the file weights.h5 into "), "{error}");
