@@ -40,7 +40,7 @@ PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 
 # Side of a square and sides of a rectangle, in pixels. The squares are the smallest that the models take, but for those in
 # which so little is left of a small image that zeros at the border decide the features.
-SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (64, (61, 47)), (71, (89, 101)), (75, (95, 107))
+SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (96, (101, 119)), (71, (89, 101)), (75, (95, 107))
 
 # One model of each structure is also run with maximum pooling, without pooling and with its classifier.
 ALL_ENDINGS = {
@@ -208,6 +208,7 @@ class Filling:
             if not is_kernel(weight) and weight.name != "count":
                 centre, half_width = map(np.float32, VECTOR_RANGES[role(layer, weight)])
                 weight.assign(centre + half_width * self.noise(weight))
+        finalize(layer)
 
     def fill_kernel(self, kernel, scale: float) -> None:
         self.scales[self.number[id(kernel)]] = np.float32(scale)
@@ -218,6 +219,12 @@ class Filling:
 
     def all_scales(self) -> np.ndarray:
         return np.array([self.scales[number] for number in sorted(self.scales)], dtype=np.float32)
+
+
+def finalize(layer: keras.layers.Layer) -> None:
+    """Makes a normalisation use the moments it was given."""
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
 
 
 def kernels_of(layer: keras.layers.Layer) -> list:
@@ -244,10 +251,26 @@ def build(constructor: str, arguments: dict, size: tuple[int, int] | None, **mor
     return getattr(keras.applications, constructor)(weights=None, **arguments, **more)
 
 
+def set_weights(model: keras.Model, weights: list[np.ndarray]) -> None:
+    model.set_weights(weights)
+    for layer in model.layers:
+        finalize(layer)
+
+
 def order(model: keras.Model) -> list[str]:
     """A line for each layer that has weights."""
     layers = [layer for layer in model.layers if layer.weights]
-    return [" ".join([layer.name, *(text(weight.shape) for weight in weights_of(layer))]) for layer in layers]
+    return [" ".join([layer.name, *(text(shape_of(layer, weight)) for weight in weights_of(layer))]) for layer in layers]
+
+
+def shape_of(layer: keras.layers.Layer, weight) -> tuple[int, ...]:
+    """ConvNeXt's convolutions in as many groups as channels have the same values as depthwise ones in another shape."""
+    shape = tuple(weight.shape)
+    return (*shape[:2], shape[3], shape[2]) if getattr(layer, "groups", 1) > 1 and len(shape) == 4 else shape
+
+
+def shapes(lines: list[str]) -> list[str]:
+    return [line.split(" ", 1)[1] for line in lines]
 
 
 def digest(lines: list[str]) -> np.ndarray:
@@ -294,7 +317,7 @@ def write_model(name: str) -> None:
         if weights is None:
             filling.fill_along(model, batch)
             weights = model.get_weights()
-        model.set_weights(weights)
+        set_weights(model, weights)
         for part, outputs in features_and_two_outputs(model, batch).items():
             arrays[f"{part}_{text(size)}"] = sampled(outputs) if outputs.ndim == 4 else outputs
             spreads.append(f"{outputs.std():.2g}")
@@ -308,28 +331,26 @@ def write_model(name: str) -> None:
     if name in ALL_ENDINGS:
         for ending, pooling in (("max", "max"), ("map", None)):
             model = build(constructor, arguments, odd, pooling=pooling)
-            model.set_weights(weights)
+            set_weights(model, weights)
             arrays[f"{ending}_{text(odd)}"] = sampled(outputs_of(model, preprocessed(module, images(*odd))))
     body_order, body_count = order(model), model.count_params()
     del model, weights
-    arrays |= with_top(module, constructor, arguments, filling if name in ALL_ENDINGS else None, body_order)
-    arrays["value_counts"] = np.array([body_count, *arrays["value_counts"]], dtype=np.int64)
+    top = build(constructor, arguments, None, classifier_activation=None)
+    # ConvNeXt names its last normalisation in one of the two only.
+    assert shapes(order(top))[: len(body_order)] == shapes(body_order), f"{name}: the classifier changes the order"
+    arrays["order_with_top"] = digest(order(top))
+    arrays["value_counts"] = np.array([body_count, top.count_params()], dtype=np.int64)
+    if name in ALL_ENDINGS:
+        if not constructor.startswith("VGG"):
+            del top
+            top = build(constructor, arguments, None, classifier_activation=None, input_shape=(*odd, 3))
+        size = top.input_shape[1:3]
+        filling.fill_at_once(top)
+        arrays[f"logits_{text(size)}"] = outputs_of(top, preprocessed(module, images(*size)))
+        arrays["scales_with_top"] = filling.all_scales()
     print(name, *spreads, "gaps", *(f"{gap:.3f}" for gap in gaps), f"{time.time() - began:.0f} s", flush=True)
     assert min(gaps) >= 0.1, f"{name}: the features of the two images differ by {gaps} of the largest, expected 0.1"
     write_golden(f"keras_zoo/{name}", arrays, SEED, PACKAGES)
-
-
-def with_top(module, constructor: str, arguments: dict, filling: Filling | None, body_order: list[str]) -> dict:
-    """What there is to know of the model with its classifier; its outputs if there is a filling."""
-    model, arrays = build(constructor, arguments, None, classifier_activation=None), {}
-    lines = order(model)
-    assert lines[: len(body_order)] == body_order, f"{constructor}: the classifier changes the order of the layers"
-    if filling is not None:
-        size = model.input_shape[1:3]
-        filling.fill_at_once(model)
-        arrays[f"logits_{text(size)}"] = outputs_of(model, preprocessed(module, images(*size)))
-        arrays["scales_with_top"] = filling.all_scales()
-    return arrays | {"order_with_top": digest(lines), "value_counts": np.array([model.count_params()])}
 
 
 def main() -> None:

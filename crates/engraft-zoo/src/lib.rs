@@ -22,5 +22,6 @@ pub use fetch::{
     Checksum, FetchError, FetchProgress, Located, OfficialFile, WeightFile, WeightPlaces, WeightSource,
     locate, official_backbones, sha256_of, verify,
 };
+pub use keras_order::{KerasLayer, keras_layers};
 pub use open::{Opened, Source, open};
 pub use spec::{BackboneSpec, Ending, GraphSettings, PixelScaling, Preprocessing};
