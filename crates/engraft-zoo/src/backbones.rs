@@ -1,26 +1,56 @@
 //! The list of all backbones. A new family is a file in `backbones/` and a line here.
 
+mod convnext;
+mod densenet;
+mod efficientnet;
 mod efficientnet_lite;
+mod efficientnet_v2;
+mod inception_resnet_v2;
+mod inception_v3;
+mod mobilenet;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod nasnet;
+mod resnet;
+mod vgg;
+mod xception;
 
 use crate::{BackboneSpec, ZooError};
 
 /// Each file of `backbones/` with what it registers.
-static FAMILIES: [(&str, &[BackboneSpec]); 1] = [("efficientnet_lite", &efficientnet_lite::SPECS)];
+static FAMILIES: [(&str, &[BackboneSpec]); 14] = [
+    ("convnext", &convnext::SPECS),
+    ("densenet", &densenet::SPECS),
+    ("efficientnet", &efficientnet::SPECS),
+    ("efficientnet_lite", &efficientnet_lite::SPECS),
+    ("efficientnet_v2", &efficientnet_v2::SPECS),
+    ("inception_resnet_v2", &inception_resnet_v2::SPECS),
+    ("inception_v3", &inception_v3::SPECS),
+    ("mobilenet", &mobilenet::SPECS),
+    ("mobilenet_v2", &mobilenet_v2::SPECS),
+    ("mobilenet_v3", &mobilenet_v3::SPECS),
+    ("nasnet", &nasnet::SPECS),
+    ("resnet", &resnet::SPECS),
+    ("vgg", &vgg::SPECS),
+    ("xception", &xception::SPECS),
+];
 
 /// All backbones, family by family.
 pub fn backbones() -> impl Iterator<Item = &'static BackboneSpec> {
     FAMILIES.iter().flat_map(|(_, specs)| specs.iter())
 }
 
-/// The backbone of that name.
+/// The backbone of that name, or of that name in `keras.applications`, such as `ResNet50V2`.
 ///
 /// # Errors
 /// [`ZooError::UnknownBackbone`], with the known names and the nearest one.
 pub fn backbone(name: &str) -> Result<&'static BackboneSpec, ZooError> {
-    backbones().find(|spec| spec.name == name).ok_or_else(|| ZooError::UnknownBackbone {
-        found: name.to_owned(),
-        known: backbones().map(|spec| spec.name).collect(),
-        nearest: nearest(name),
+    backbones().find(|spec| spec.name == name || spec.keras_name == Some(name)).ok_or_else(|| {
+        ZooError::UnknownBackbone {
+            found: name.to_owned(),
+            known: backbones().map(|spec| spec.name).collect(),
+            nearest: nearest(name),
+        }
     })
 }
 
@@ -73,15 +103,16 @@ mod tests {
 
     #[test]
     fn every_backbone_has_as_many_values_as_the_reference() {
-        for spec in backbones() {
+        for name in ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"] {
+            let spec = backbone(name).unwrap();
             let counts =
                 [Ending::Features, Ending::Logits].map(|ending| spec.graph(ending).parameter_count());
-            assert_eq!(counts[..], Golden::open(&format!("zoo/{}", spec.name)).usize("value_counts"));
+            assert_eq!(counts[..], Golden::open(&format!("zoo/{name}")).usize("value_counts"), "{name}");
         }
     }
 
     #[test]
-    fn every_weight_has_a_pytorch_module() {
+    fn every_naming_of_pytorch_names_every_weight() {
         for spec in backbones() {
             let graph = spec.graph(Ending::Logits);
             let weighted: BTreeSet<_> = graph
@@ -89,8 +120,9 @@ mod tests {
                 .iter()
                 .map(|weight| weight.name.rsplit_once('/').unwrap().0.to_owned())
                 .collect();
-            let modules = (spec.pytorch_modules)();
-            assert_eq!(weighted, modules.iter().map(|(node, _)| node.clone()).collect(), "{}", spec.name);
+            for modules in spec.architecture.pytorch_modules() {
+                assert_eq!(weighted, modules.iter().map(|(node, _)| node.clone()).collect(), "{}", spec.name);
+            }
         }
     }
 
@@ -98,24 +130,40 @@ mod tests {
     fn scaling_is_part_of_the_graph() {
         for spec in backbones() {
             let graph = spec.graph(Ending::Features);
-            assert!(matches!(graph.nodes()[1].op, Op::Rescale { .. }), "{}", spec.name);
+            let scales = |op: &Op| matches!(op, Op::Rescale { .. } | Op::Normalization);
+            assert!(graph.nodes()[1..=2].iter().any(|node| scales(&node.op)), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn keras_spelling_is_understood() {
+        for (name, want) in [("ResNet50V2", "resnet50_v2"), ("VGG16", "vgg16"), ("MobileNet", "mobilenet")] {
+            assert_eq!(backbone(name).unwrap().name, want);
+        }
+    }
+
+    #[test]
+    fn every_backbone_takes_its_smallest_input_and_nothing_below() {
+        for spec in backbones() {
+            let side = spec.preprocessing.min_side_px;
+            for ending in [Ending::Features, Ending::MaxFeatures] {
+                let graph = spec.graph_at([side, side + 1], ending).unwrap();
+                assert_eq!(graph.output_shape(), Shape::vector(spec.feature_len), "{}", spec.name);
+            }
+            let map = spec.graph_at([side, side + 1], Ending::Map).unwrap().output_shape();
+            assert_eq!(map.channels(), spec.feature_len, "{}", spec.name);
+            let error = spec.graph_at([side - 1, side], Ending::Features).unwrap_err().to_string();
+            assert!(error.contains(&format!("expected at least {side} x {side}")), "{error}");
         }
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
-        for (name, want) in [
-            (
-                "EfficientNet-Lite2",
-                "backbone `EfficientNet-Lite2` is unknown, expected one of efficientnet_lite0, \
-                 efficientnet_lite1, efficientnet_lite2; the nearest is efficientnet_lite2",
-            ),
-            (
-                "vgg",
-                "backbone `vgg` is unknown, expected one of efficientnet_lite0, efficientnet_lite1, \
-                 efficientnet_lite2",
-            ),
-        ] {
+        let known = backbones().map(|spec| spec.name).collect::<Vec<_>>().join(", ");
+        for (name, suggestion) in
+            [("EfficientNet-Lite2", "; the nearest is efficientnet_lite2"), ("qqqq", "")]
+        {
+            let want = format!("backbone `{name}` is unknown, expected one of {known}{suggestion}");
             assert_eq!(backbone(name).unwrap_err().to_string(), want);
         }
     }

@@ -9,15 +9,15 @@ use engraft_graph::{Graph, NamedTensors, Node, Op, Tensor, TensorData, WeightSpe
 
 use crate::ZooError;
 
-/// Returns exactly the weights of `graph`, in its order. `pytorch_modules` pairs nodes with PyTorch modules; `origin`
-/// names the tensors in errors.
+/// Returns exactly the weights of `graph`, in its order. Each of `pytorch_modules` pairs nodes with PyTorch modules as one
+/// kind of file names them; `origin` names the tensors in errors.
 pub(crate) fn bind(
     graph: &Graph,
     tensors: &NamedTensors,
-    pytorch_modules: Vec<(String, String)>,
+    pytorch_modules: Vec<Vec<(String, String)>>,
     origin: &str,
 ) -> Result<NamedTensors, ZooError> {
-    let modules: HashMap<String, String> = pytorch_modules.into_iter().collect();
+    let modules = likeliest_modules(pytorch_modules, tensors);
     let nodes: HashMap<&str, &Node> = graph.nodes().iter().map(|node| (node.name.as_str(), node)).collect();
     let mut bound = NamedTensors::new();
     for spec in graph.weights() {
@@ -29,6 +29,18 @@ pub(crate) fn bind(
         bound.insert(spec.name, tensor).expect("the weights of a graph have unique names");
     }
     Ok(bound)
+}
+
+/// The naming of which most modules are in the file; the first one if none is better.
+fn likeliest_modules(
+    pytorch_modules: Vec<Vec<(String, String)>>,
+    tensors: &NamedTensors,
+) -> HashMap<String, String> {
+    let present = |modules: &Vec<(String, String)>| {
+        modules.iter().filter(|(_, module)| tensors.get(&format!("{module}.weight")).is_some()).count()
+    };
+    let likeliest = pytorch_modules.into_iter().rev().max_by_key(present);
+    likeliest.unwrap_or_default().into_iter().collect()
 }
 
 fn find(
@@ -137,7 +149,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::{Ending, backbones};
+    use crate::{Ending, backbone};
 
     /// A net with each kind of weight: 3 to 5 channels, a 2 x 2 kernel.
     fn small_net() -> Graph {
@@ -189,7 +201,7 @@ mod tests {
 
     #[test]
     fn pytorch_kernels_are_brought_into_our_layout_and_keep_their_type() {
-        let bound = bind(&small_net(), &pytorch_file(), modules(), "file").unwrap();
+        let bound = bind(&small_net(), &pytorch_file(), vec![modules()], "file").unwrap();
         small_net().check_weights(&bound).unwrap();
         let [conv, depthwise, dense] =
             ["conv/kernel", "dwconv/kernel", "logits/kernel"].map(|name| bound.get(name).unwrap());
@@ -217,11 +229,11 @@ mod tests {
 
     #[test]
     fn our_own_names_come_first_and_the_order_is_the_graphs() {
-        let ours = bind(&small_net(), &pytorch_file(), modules(), "file").unwrap();
+        let ours = bind(&small_net(), &pytorch_file(), vec![modules()], "file").unwrap();
         let names: Vec<_> = ours.iter().map(|(name, _)| name.to_owned()).collect();
         let wanted: Vec<_> = small_net().weights().into_iter().map(|spec| spec.name).collect();
         assert_eq!(names, wanted);
-        assert_eq!(bind(&small_net(), &ours, modules(), "file").unwrap(), ours);
+        assert_eq!(bind(&small_net(), &ours, vec![modules()], "file").unwrap(), ours);
     }
 
     #[test]
@@ -245,13 +257,14 @@ mod tests {
             (ours_wrong, "file: weight `conv/kernel` has shape [5], expected [2, 2, 3, 5]"),
             (infinite, "file: weight `bn/beta` holds NaN, expected finite numbers"),
         ] {
-            assert_eq!(bind(&small_net(), &tensors, modules(), "file").unwrap_err().to_string(), want);
+            assert_eq!(bind(&small_net(), &tensors, vec![modules()], "file").unwrap_err().to_string(), want);
         }
     }
 
     #[test]
     fn every_backbone_binds_the_tensors_of_its_pytorch_package() {
-        for spec in backbones() {
+        for name in ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"] {
+            let spec = backbone(name).unwrap();
             let listing = Golden::open(&format!("zoo/{}", spec.name)).u8("state");
             let mut tensors = NamedTensors::new();
             for line in String::from_utf8(listing).unwrap().lines() {
@@ -261,7 +274,7 @@ mod tests {
                 tensors.insert(name, Tensor::from_f32(shape, zeros).unwrap()).unwrap();
             }
             let graph = spec.graph(Ending::Logits);
-            let bound = bind(&graph, &tensors, (spec.pytorch_modules)(), "package").unwrap();
+            let bound = bind(&graph, &tensors, spec.architecture.pytorch_modules(), "package").unwrap();
             assert_eq!(bound.len(), tensors.len(), "{}", spec.name);
         }
     }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_formats::FormatError;
+use engraft_graph::GraphError;
 
 /// A backbone that is not known, or weights that cannot be had or do not fit it.
 ///
@@ -19,6 +20,24 @@ pub enum ZooError {
         known: Vec<&'static str>,
         /// The known name that is most like it, if any is.
         nearest: Option<&'static str>,
+    },
+    /// The input is smaller than the backbone can take.
+    #[error("backbone `{backbone}` got an input of {} x {} pixels, expected at least {min_side_px} x {min_side_px}", found[0], found[1])]
+    InputSize {
+        /// The backbone.
+        backbone: &'static str,
+        /// Height and width asked for, in pixels.
+        found: [usize; 2],
+        /// The least height and width, in pixels.
+        min_side_px: usize,
+    },
+    /// The network cannot be built for such an input.
+    #[error("backbone `{backbone}`: {problem}")]
+    Graph {
+        /// The backbone.
+        backbone: &'static str,
+        /// What is wrong.
+        problem: GraphError,
     },
     /// The backbone's weights are not part of the program.
     #[error("the weights of `{backbone}` are not embedded, expected a weight file")]

@@ -3,13 +3,19 @@
 //! [`open`] is the whole border between networks and their files: a name and a source go in, a graph and its weights
 //! come out. A family of backbones is one file in `backbones/` and one line in the list [`backbones`].
 
+mod architecture;
 mod backbones;
 mod binding;
+mod branches;
 mod error;
+mod keras_order;
+mod layers;
+mod mbconv;
 mod open;
+mod pixel_scaling;
 mod spec; // start here: what a backbone is
 
 pub use backbones::{backbone, backbones};
 pub use error::ZooError;
 pub use open::{Opened, Source, open};
-pub use spec::{BackboneSpec, Ending, Preprocessing};
+pub use spec::{BackboneSpec, Ending, GraphSettings, PixelScaling, Preprocessing};

