@@ -193,12 +193,7 @@ impl Block {
         let (layout, columns) = (gemm.output_layout, gemm.output_columns);
         for run in self.first_run..self.first_run + self.run_count {
             let rows = &mut output[layout.offset(run, self.first_row)..];
-            if layout.row_stride == columns {
-                activation.apply_all(isa, &mut rows[..self.run_len * columns]);
-            } else {
-                let rows = rows.chunks_mut(layout.row_stride).take(self.run_len);
-                rows.for_each(|row| activation.apply_all(isa, &mut row[..columns]));
-            }
+            activation.apply_to_rows(isa, rows, self.run_len, layout.row_stride, columns);
         }
     }
 }
