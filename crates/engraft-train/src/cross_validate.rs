@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 
 use crate::{
-    Error, Features, Folds,
+    Error, Features, Folds, Progress,
     features::Standardisation,
     head::most_probable,
     logistic::{
-        Descent, Point, Space, Targets, cheaper_space, check_labels, compress, present_classes,
-        softmax_with_loss,
+        Curvature, Descent, Point, RowSpace, SharedRows, Space, Targets, WeightSpace, check_labels, compress,
+        present_classes, softmax_with_loss,
     },
+    matrix::Matrix,
 };
 
 /// What cross-validation chose, and how it predicted.
@@ -49,8 +50,11 @@ pub fn strength(index: usize) -> f64 {
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one within a standard
 /// error of the most accurate is chosen, the error being that of the difference, paired by image.
 ///
+/// `progress` sees one stage; strengths that need not be tried count as done.
+///
 /// # Errors
-/// If labels, folds and candidates do not cover the same images, or fewer than two classes have images.
+/// If labels, folds and candidates do not cover the same images, fewer than two classes have images, or
+/// [`Error::Interrupted`] if `progress` says so.
 ///
 /// # Panics
 /// If there is no candidate.
@@ -59,6 +63,7 @@ pub fn select(
     labels: &[usize],
     classes: usize,
     folds: &Folds,
+    progress: &dyn Progress,
 ) -> Result<Selection, Error> {
     for features in candidates {
         check_labels(features.len(), labels, classes)?;
@@ -73,8 +78,15 @@ pub fn select(
     if folds.count() == 0 {
         return Ok(Selection::unchosen(labels.len()));
     }
-    let searches: Vec<Outcome> =
-        candidates.par_iter().map(|&features| Search::new(features, labels, classes, folds).run()).collect();
+    progress.begin("choosing", candidates.len() * (COARSE_STRENGTHS + FINE_STRENGTHS) * folds.count());
+    // One after the other: the folds of one keep all threads busy, and only one needs memory for its matrices.
+    let searches = candidates
+        .iter()
+        .map(|&features| {
+            let shared = (features.len() >= features.dim()).then(|| SharedRows::new(features));
+            Search::new(features, shared.as_ref(), labels, classes, folds, progress).run()
+        })
+        .collect::<Result<Vec<Outcome>, Error>>()?;
     let candidate = first_or_best(&searches, labels);
     let accuracies = searches.iter().map(|outcome| outcome.accuracy(labels)).collect();
     let Outcome { strength: index, predicted, .. } =
@@ -149,12 +161,13 @@ fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
 
 /// The folds of one candidate, each with the point its last descent reached.
 struct Search<'a> {
-    folds: Vec<Fold>,
+    folds: Vec<Fold<'a>>,
     labels: &'a [usize],
+    progress: &'a dyn Progress,
 }
 
-struct Fold {
-    space: Box<dyn Space>,
+struct Fold<'a> {
+    space: Box<dyn Space + 'a>,
     targets: Targets,
     /// The classes that the training side knows.
     present: Vec<usize>,
@@ -166,6 +179,10 @@ struct Fold {
 const SEARCH_TOLERANCE: f64 = 1e-2;
 /// Steps of the grid in the first pass: a decade.
 const COARSE: usize = 4;
+/// Strengths of the first pass.
+const COARSE_STRENGTHS: usize = STRENGTHS.div_ceil(COARSE);
+/// Strengths of the second pass, at most.
+const FINE_STRENGTHS: usize = 2 * (COARSE - 1);
 /// Strengths in a row without better accuracy that end the first pass.
 const PATIENCE: usize = 2;
 /// Part of the loss at the strongest penalty that shows that something was learned.
@@ -174,15 +191,22 @@ const WELL_BELOW: f64 = 0.9;
 const UNKNOWN_CLASS_LOSS: f64 = 34.5;
 
 impl<'a> Search<'a> {
-    fn new(features: Features<'_>, labels: &'a [usize], classes: usize, folds: &Folds) -> Search<'a> {
-        let fold = |index| Fold::new(features, labels, classes, folds.split(index));
-        Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels }
+    fn new(
+        features: Features<'_>,
+        shared: Option<&'a SharedRows>,
+        labels: &'a [usize],
+        classes: usize,
+        folds: &Folds,
+        progress: &'a dyn Progress,
+    ) -> Search<'a> {
+        let fold = |index| Fold::new(features, shared, labels, classes, folds.split(index));
+        Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels, progress }
     }
 
-    fn run(mut self) -> Outcome {
+    fn run(mut self) -> Result<Outcome, Error> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().step_by(COARSE) {
-            tried.push(self.outcome(index));
+            tried.push(self.outcome(index)?);
             if past_the_best(&tried, self.labels) {
                 break;
             }
@@ -190,17 +214,25 @@ impl<'a> Search<'a> {
         let centre = tried[most_accurate(&tried, self.labels)].strength;
         let quarters = centre.saturating_sub(COARSE - 1)..(centre + COARSE).min(STRENGTHS);
         for index in quarters.rev().filter(|&index| index != centre) {
-            tried.push(self.outcome(index));
+            tried.push(self.outcome(index)?);
         }
+        self.skip(COARSE_STRENGTHS + FINE_STRENGTHS - tried.len());
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
         let best = most_accurate(&tried, self.labels);
-        tried.swap_remove(best)
+        Ok(tried.swap_remove(best))
     }
 
-    fn outcome(&mut self, index: usize) -> Outcome {
-        let labels = self.labels;
-        let parts: Vec<_> =
-            self.folds.par_iter_mut().map(|fold| fold.predict(strength(index), labels)).collect();
+    fn outcome(&mut self, index: usize) -> Result<Outcome, Error> {
+        let (labels, progress) = (self.labels, self.progress);
+        let predict = |fold: &mut Fold| {
+            let part = fold.predict(strength(index), labels, progress);
+            progress.step();
+            part
+        };
+        let parts: Vec<_> = self.folds.par_iter_mut().map(predict).collect();
+        if progress.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
         let mut predicted = vec![None; labels.len()];
         let mut loss = 0.0;
         for (fold, part) in self.folds.iter().zip(parts) {
@@ -209,31 +241,42 @@ impl<'a> Search<'a> {
                 loss += image_loss;
             }
         }
-        Outcome { strength: index, loss, predicted }
+        Ok(Outcome { strength: index, loss, predicted })
+    }
+
+    /// Counts strengths that were not tried as done.
+    fn skip(&self, strengths: usize) {
+        (0..strengths * self.folds.len()).for_each(|_| self.progress.step());
     }
 }
 
-impl Fold {
+impl<'a> Fold<'a> {
+    /// Where `shared` is given and there are as many training rows as features, the fold shares its rows.
     fn new(
         features: Features<'_>,
+        shared: Option<&'a SharedRows>,
         labels: &[usize],
         classes: usize,
         (train, held_out): (Vec<usize>, Vec<usize>),
-    ) -> Fold {
-        let standardisation = Standardisation::of(features, &train);
-        let rows = |images| standardisation.apply(features, images);
-        let space = cheaper_space(rows(&train), rows(&held_out), features.dim());
+    ) -> Fold<'a> {
         let present = present_classes(train.iter().map(|&image| labels[image]), classes);
         let targets =
             Targets::new(compress(train.iter().map(|&image| labels[image]), &present), present.len());
+        let space: Box<dyn Space + 'a> = match shared {
+            Some(shared) if train.len() >= features.dim() => {
+                Box::new(WeightSpace::of_fold(shared, train, held_out.clone()))
+            }
+            _ => Box::new(row_space(features, &train, &held_out)),
+        };
         let point = Point::zero(space.as_ref(), &targets);
         Fold { space, targets, present, held_out, point }
     }
 
     /// The class and the loss of each held-out image at a strength.
-    fn predict(&mut self, l2: f64, labels: &[usize]) -> Vec<(usize, f64)> {
-        let descent =
-            Descent { space: self.space.as_ref(), targets: &self.targets, l2, tolerance: SEARCH_TOLERANCE };
+    fn predict(&mut self, l2: f64, labels: &[usize], progress: &dyn Progress) -> Vec<(usize, f64)> {
+        let (space, targets) = (self.space.as_ref(), &self.targets);
+        let (tolerance, curvature) = (SEARCH_TOLERANCE, Curvature::AlongErrors);
+        let descent = Descent { space, targets, l2, tolerance, curvature, progress };
         self.point = descent.run(self.point.clone()).point;
         let mut scores = self.space.held_out_scores(&self.point.weights, self.targets.classes);
         let rows = scores.chunks_exact_mut(self.targets.classes).zip(&self.held_out);
@@ -250,11 +293,18 @@ impl Fold {
     }
 }
 
+fn row_space(features: Features<'_>, train: &[usize], held_out: &[usize]) -> RowSpace {
+    let standardisation = Standardisation::of(features, train);
+    let [train, held_out] = [train, held_out].map(|rows| standardisation.apply(features, rows));
+    RowSpace::new(Matrix::new(&train, features.dim()), Matrix::new(&held_out, features.dim()))
+}
+
 #[cfg(test)]
 mod tests {
     use engraft_testing::noise;
 
     use super::*;
+    use crate::{Silent, progress::tests::Counter};
 
     const DIM: usize = 8;
 
@@ -287,7 +337,10 @@ mod tests {
         let [poor, good, good_too] =
             [&poor, &good, &good_too].map(|values| Features::new(values, DIM).unwrap());
         for (candidates, want) in [(&[poor, good][..], 1), (&[good, poor], 0), (&[poor, good, good_too], 1)] {
-            assert_eq!(select(candidates, &labels, 3, &folds_of(&labels, 3)).unwrap().candidate, want);
+            assert_eq!(
+                select(candidates, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap().candidate,
+                want
+            );
         }
     }
 
@@ -296,12 +349,14 @@ mod tests {
         let labels = thirds(60);
         let values = clouds(4, 100.0, &labels);
         let features = Features::new(&values, DIM).unwrap();
-        let mut search = Search::new(features, &labels, 3, &folds_of(&labels, 3));
-        let chosen = Search::new(features, &labels, 3, &folds_of(&labels, 3)).run();
+        let shared = SharedRows::new(features);
+        let folds = folds_of(&labels, 3);
+        let search = || Search::new(features, Some(&shared), &labels, 3, &folds, &Silent);
+        let (chosen, mut search) = (search().run().unwrap(), search());
         assert_eq!(chosen.accuracy(&labels), 1.0);
         // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
         for decades in 1..=PATIENCE {
-            let weaker = search.outcome(chosen.strength - decades * COARSE);
+            let weaker = search.outcome(chosen.strength - decades * COARSE).unwrap();
             assert_eq!(weaker.accuracy(&labels), 1.0, "{decades} decades weaker");
         }
     }
@@ -322,7 +377,7 @@ mod tests {
         let labels = thirds(150);
         let values = noise(5, labels.len() * DIM);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap();
+        let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap();
         assert!((0.2..0.5).contains(&selection.accuracies[0]), "{}", selection.accuracies[0]);
         assert!(selection.optimistic);
     }
@@ -334,8 +389,10 @@ mod tests {
         let features = [Features::new(&values, DIM).unwrap()];
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let selection = pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3)).unwrap());
-            let head = pool.install(|| crate::fit(features[0], &labels, 3, selection.l2).unwrap().head);
+            let selection =
+                pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap());
+            let head =
+                pool.install(|| crate::fit(features[0], &labels, 3, selection.l2, &Silent).unwrap().head);
             (selection.l2, selection.out_of_fold, head)
         };
         assert_eq!(run(1), run(3));
@@ -346,11 +403,11 @@ mod tests {
         let labels = [vec![3], thirds(30)].concat();
         let values = clouds(7, 3.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 5, &folds_of(&labels, 5)).unwrap();
+        let selection = select(&features, &labels, 5, &folds_of(&labels, 5), &Silent).unwrap();
         assert_eq!(selection.out_of_fold[0], None);
         assert!(selection.out_of_fold[1..].iter().all(Option::is_some));
-        let lonely =
-            select(&[Features::new(&values[..2 * DIM], DIM).unwrap()], &[0, 1], 2, &folds_of(&[0, 1], 2));
+        let two = [Features::new(&values[..2 * DIM], DIM).unwrap()];
+        let lonely = select(&two, &[0, 1], 2, &folds_of(&[0, 1], 2), &Silent);
         assert_eq!(lonely.unwrap().l2, UNCHOSEN_STRENGTH);
     }
 
@@ -360,12 +417,30 @@ mod tests {
         let values = clouds(8, 1.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
         assert!(matches!(
-            select(&features, &labels[1..], 3, &folds_of(&labels, 3)),
+            select(&features, &labels[1..], 3, &folds_of(&labels, 3), &Silent),
             Err(Error::Count { .. })
         ));
         assert!(matches!(
-            select(&features, &labels, 3, &folds_of(&labels[1..], 3)),
+            select(&features, &labels, 3, &folds_of(&labels[1..], 3), &Silent),
             Err(Error::Count { .. })
         ));
+    }
+
+    #[test]
+    fn progress_ends_at_its_total_and_can_stop_the_choice() {
+        let labels = thirds(60);
+        let values = clouds(9, 1.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap(); 2];
+        let counter = Counter::stopping_after(usize::MAX);
+        select(&features, &labels, 3, &folds_of(&labels, 3), &counter).unwrap();
+        let (total, done) = (counter.total.into_inner(), counter.done.into_inner());
+        assert_eq!((total, done), (2 * 18 * 5, total));
+        for limit in [0, 7] {
+            let counter = Counter::stopping_after(limit);
+            let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &counter);
+            assert!(matches!(selection, Err(Error::Interrupted)), "limit {limit}");
+            // The folds of the strength that was begun still count.
+            assert!(counter.done.into_inner() <= limit + 5, "limit {limit}");
+        }
     }
 }

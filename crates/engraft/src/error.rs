@@ -25,7 +25,7 @@ pub enum Error {
     Store(#[from] engraft_train::StoreError),
     /// A head cannot be trained or judged.
     #[error(transparent)]
-    Train(#[from] engraft_train::Error),
+    Train(engraft_train::Error),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -143,6 +143,15 @@ pub enum ErrorCategory {
     Interrupted,
     /// Anything else, such as a full disk.
     Failure,
+}
+
+impl From<engraft_train::Error> for Error {
+    fn from(error: engraft_train::Error) -> Error {
+        match error {
+            engraft_train::Error::Interrupted => Error::Interrupted,
+            error => Error::Train(error),
+        }
+    }
 }
 
 impl Error {

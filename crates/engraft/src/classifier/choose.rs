@@ -1,7 +1,7 @@
 //! Choosing fit and strength by cross-validation, then solving the head on all training images.
 
 use engraft_data::Fit;
-use engraft_train::{Features, Folds, LinearHead, Score, Selection, fit, group_ids, select};
+use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, fit, group_ids, select};
 
 use super::{
     TrainOptions,
@@ -25,14 +25,16 @@ pub(super) fn choose(
     fits: &[Fit],
     classes: &[String],
     options: &TrainOptions,
+    progress: &dyn Progress,
 ) -> Result<Chosen, Error> {
     let dim = train.features[0].len() / train.len();
     let candidates =
         train.features.iter().map(|values| Features::new(values, dim)).collect::<Result<Vec<_>, _>>()?;
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
     let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
-    let selection = select(&candidates, &train.labels, classes.len(), &folds)?;
-    let solved = fit(candidates[selection.candidate], &train.labels, classes.len(), selection.l2)?;
+    let selection = select(&candidates, &train.labels, classes.len(), &folds, progress)?;
+    let chosen = candidates[selection.candidate];
+    let solved = fit(chosen, &train.labels, classes.len(), selection.l2, progress)?;
     let mut warnings: Vec<String> = folds.warnings().iter().map(|warning| warning.message(classes)).collect();
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());

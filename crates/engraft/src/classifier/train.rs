@@ -158,11 +158,8 @@ impl Training<'_> {
         let train = embedded_part::embed(self.embedder, &data.train, fits, "embedding", self.progress)?;
         self.check_classes(&train)?;
         let started = Instant::now();
-        let chosen = choose::choose(&train, fits, &data.classes, self.options)?;
+        let chosen = choose::choose(&train, fits, &data.classes, self.options, self.progress)?;
         let choosing = started.elapsed();
-        if self.progress.is_cancelled() {
-            return Err(Error::Interrupted);
-        }
         let val = self.judge("val", &data.val, &chosen, &train)?;
         let test = self.judge("test", &data.test, &chosen, &train)?;
 
