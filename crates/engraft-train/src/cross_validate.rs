@@ -8,7 +8,7 @@ use crate::{
     head::most_probable,
     logistic::{
         Curvature, Descent, Point, RowSpace, SharedRows, Space, Targets, WeightSpace, check_labels, compress,
-        present_classes, softmax_with_loss,
+        present_classes, rows_are_cheaper, softmax_with_loss,
     },
     matrix::Matrix,
 };
@@ -83,7 +83,9 @@ pub fn select(
     let searches = candidates
         .iter()
         .map(|&features| {
-            let shared = (features.len() >= features.dim()).then(|| SharedRows::new(features));
+            let fewest = (0..folds.count()).map(|fold| folds.split(fold).0.len()).min().unwrap_or(0);
+            let by_rows = rows_are_cheaper(fewest, features.dim());
+            let shared = (!by_rows).then(|| SharedRows::new(features));
             Search::new(features, shared.as_ref(), labels, classes, folds, progress).run()
         })
         .collect::<Result<Vec<Outcome>, Error>>()?;
@@ -251,7 +253,7 @@ impl<'a> Search<'a> {
 }
 
 impl<'a> Fold<'a> {
-    /// Where `shared` is given and there are as many training rows as features, the fold shares its rows.
+    /// A fold of the `shared` rows, or of its own where none are shared.
     fn new(
         features: Features<'_>,
         shared: Option<&'a SharedRows>,
@@ -263,10 +265,8 @@ impl<'a> Fold<'a> {
         let targets =
             Targets::new(compress(train.iter().map(|&image| labels[image]), &present), present.len());
         let space: Box<dyn Space + 'a> = match shared {
-            Some(shared) if train.len() >= features.dim() => {
-                Box::new(WeightSpace::of_fold(shared, train, held_out.clone()))
-            }
-            _ => Box::new(row_space(features, &train, &held_out)),
+            Some(shared) => Box::new(WeightSpace::of_fold(shared, train, held_out.clone())),
+            None => Box::new(row_space(features, &train, &held_out)),
         };
         let point = Point::zero(space.as_ref(), &targets);
         Fold { space, targets, present, held_out, point }

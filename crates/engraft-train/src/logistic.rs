@@ -9,7 +9,7 @@ mod space;
 
 pub(crate) use descent::{Descent, Optimum, Point};
 pub(crate) use loss::{Curvature, Targets, softmax, softmax_with_loss};
-pub(crate) use space::{RowSpace, SharedRows, Space, WeightSpace};
+pub(crate) use space::{RowSpace, SharedRows, Space, WeightSpace, rows_are_cheaper};
 
 use crate::{
     Error, Features, LinearHead, Progress,
