@@ -94,15 +94,6 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<engraft_train::Error> for Error {
-    fn from(error: engraft_train::Error) -> Error {
-        match error {
-            engraft_train::Error::Cancelled => Error::Interrupted,
-            error => Error::Train(error),
-        }
-    }
-}
-
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -157,6 +148,15 @@ pub enum ErrorCategory {
     Interrupted,
     /// Anything else, such as a full disk.
     Failure,
+}
+
+impl From<engraft_train::Error> for Error {
+    fn from(error: engraft_train::Error) -> Error {
+        match error {
+            engraft_train::Error::Interrupted => Error::Interrupted,
+            error => Error::Train(error),
+        }
+    }
 }
 
 impl Error {

@@ -1,7 +1,6 @@
 //! Minimises cross-entropy plus an L2 penalty: L-BFGS around a Newton-like preconditioner.
 //!
-//! The Hessian of the loss, with each row's curvature replaced by its mean over directions (exact for two classes),
-//! starts every round; L-BFGS corrections carry it on, and a fresh one is made when they no longer pay. All moves are
+//! The Hessian of the loss, with each row's curvature replaced by one number (exact for two classes), starts every round; L-BFGS corrections carry it on, and a fresh one is made when they no longer pay. All moves are
 //! made in weights and scores at once, so trying a step length costs no matrix product. Sources: Nocedal and Wright,
 //! "Numerical Optimization", 2nd edition, algorithms 7.4 (L-BFGS) and 3.1 (backtracking); Böhning, "Multinomial
 //! logistic regression algorithm" (1992), for using one curvature for all classes.
@@ -9,9 +8,10 @@
 use std::collections::VecDeque;
 
 use super::{
-    loss::{Evaluation, Targets},
+    loss::{Curvature, Evaluation, Targets},
     space::{Preconditioner, Space, dot},
 };
+use crate::Progress;
 
 /// A point of the search, or a move between two.
 #[derive(Clone)]
@@ -40,6 +40,10 @@ pub(crate) struct Descent<'a> {
     pub l2: f64,
     /// Stop once the estimated excess is at most this part of the objective.
     pub tolerance: f64,
+    /// What the preconditioner makes of a row.
+    pub curvature: Curvature,
+    /// Asked before every step whether to stop where the descent is.
+    pub progress: &'a dyn Progress,
 }
 
 /// The objective and its gradient at a point.
@@ -127,6 +131,9 @@ impl Descent<'_> {
             if self.is_close(&state, excess) {
                 return (state, excess, step > 0);
             }
+            if self.progress.is_cancelled() {
+                return (state, excess, false);
+            }
             let Some((length, next)) = self.search(point, &state, &direction, slope) else {
                 return (state, excess, step > 0);
             };
@@ -138,7 +145,7 @@ impl Descent<'_> {
     }
 
     fn state(&self, point: &Point) -> State {
-        let evaluation = self.targets.evaluate(&point.scores, &point.bias);
+        let evaluation = self.targets.evaluate(&point.scores, &point.bias, self.curvature);
         let penalty = self.space.dot(&point.weights, &point.weights, &point.scores);
         self.state_of(point, evaluation, penalty)
     }
@@ -196,7 +203,7 @@ impl Descent<'_> {
         while length > SHORTEST_STEP && slope < 0.0 {
             let mut next = point.clone();
             next.add(length, direction);
-            let evaluation = self.targets.evaluate(&next.scores, &next.bias);
+            let evaluation = self.targets.evaluate(&next.scores, &next.bias, self.curvature);
             let penalty = own + length * (2.0 * mixed + length * squared);
             let objective = evaluation.loss + self.l2 / 2.0 * penalty;
             if objective <= state.objective + SUFFICIENT_DECREASE * length * slope {
