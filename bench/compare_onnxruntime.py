@@ -151,7 +151,7 @@ def test_image():
 
 def example(environment):
     subprocess.run(
-        ["cargo", "build", "--release", "-q", "-p", "engraft-engine", "--example", "lite0_speed"],
+        ["cargo", "build", "--release", "-q", "-p", "engraft", "--example", "lite0_speed"],
         cwd=REPOSITORY,
         check=True,
     )

@@ -117,6 +117,17 @@ impl Plan {
         self.run_one(worker, Pixels::F32(image), out)
     }
 
+    /// Runs one image of bytes on the calling thread, in buffers of earlier runs.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a length does not fit.
+    pub fn run_alone_u8(&self, image: &[u8], out: &mut [f32]) -> Result<(), EngineError> {
+        let mut worker = self.borrow_worker();
+        let result = self.run_one_u8(&mut worker, image, out);
+        self.return_worker(worker);
+        result
+    }
+
     /// Runs images of bytes on the current rayon pool: one image per thread, or one image on all threads if it is the only
     /// one. The result of image `i` starts at `i` times the length of the output shape.
     ///

@@ -10,7 +10,7 @@ use std::{
 };
 
 use engraft_data::{Digest, Filter, Fit, Image, Limits, MemoryBudget, ReadError, ReadFile, fit_image};
-use engraft_engine::{EngineError, Plan, Worker};
+use engraft_engine::{EngineError, Plan};
 use rayon::prelude::*;
 
 use crate::{
@@ -33,8 +33,6 @@ pub struct Embedder<'a> {
     store: Option<&'a Store>,
     limits: Limits,
     budget: MemoryBudget,
-    /// Buffers of threads that are not running the network just now.
-    workers: Mutex<Vec<Worker>>,
     decode_nanos: AtomicU64,
     network_nanos: AtomicU64,
     store_error: Mutex<Option<StoreError>>,
@@ -108,7 +106,6 @@ impl<'a> Embedder<'a> {
             store,
             limits: Limits::default(),
             budget: MemoryBudget::new(DECODE_BUDGET_BYTES),
-            workers: Mutex::default(),
             decode_nanos: AtomicU64::new(0),
             network_nanos: AtomicU64::new(0),
             store_error: Mutex::default(),
@@ -232,12 +229,10 @@ impl<'a> Embedder<'a> {
         let mut values = vec![0.0; self.space.feature_len];
         self.timed(&self.network_nanos, || {
             if alone {
-                return self.plan.run_u8(&[&image.pixels], &mut values);
+                self.plan.run_u8(&[&image.pixels], &mut values)
+            } else {
+                self.plan.run_alone_u8(&image.pixels, &mut values)
             }
-            let mut worker = lock(&self.workers).pop().unwrap_or_else(|| self.plan.worker());
-            let result = self.plan.run_one_u8(&mut worker, &image.pixels, &mut values);
-            lock(&self.workers).push(worker);
-            result
         })?;
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(EmbedError::NotFinite) }
     }
@@ -257,4 +252,140 @@ impl<'a> Embedder<'a> {
 /// A thread that panicked while it held the lock left a whole value behind.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use engraft_engine::PlanOptions;
+    use engraft_graph::{GraphBuilder, NamedTensors};
+    use engraft_kernels::InstructionSet;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        Silent,
+        progress::tests::Counter,
+        store::tests::{key, store},
+    };
+
+    const FITS: [Fit; 2] = [Fit::Stretch, Fit::Crop];
+
+    /// A network whose features are the mean colour of the image.
+    fn plan() -> Plan {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [8, 8, 3]).unwrap();
+        let pool = net.global_average_pool2d("pool", image).unwrap();
+        let graph = net.finish(pool).unwrap();
+        let options = PlanOptions { isa: InstructionSet::best() };
+        Plan::compile(&graph, &NamedTensors::new(), &options).unwrap()
+    }
+
+    fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
+        let space = FeatureSpace { input: [8, 8], feature_len: 3, ..key("", "").space };
+        Embedder::new(plan, space, Filter::Bicubic, store)
+    }
+
+    /// Wide images of different colours, with an edge that the two fits see differently.
+    fn images(folder: &TempDir, count: u8) -> Vec<PathBuf> {
+        let image = |index: u8| {
+            let path = folder.path().join(format!("{index}.ppm"));
+            let pixel = |at: usize| [index * 20, 200, if at % 24 < 4 { 255 } else { 0 }];
+            let pixels: Vec<u8> = (0..24 * 8).flat_map(pixel).collect();
+            fs::write(&path, [b"P6 24 8 255\n", &pixels[..]].concat()).unwrap();
+            path
+        };
+        (0..count).map(image).collect()
+    }
+
+    fn embed(
+        embedder: &Embedder,
+        paths: &[PathBuf],
+        progress: &dyn Progress,
+    ) -> Vec<Result<EmbeddedImage, EmbedError>> {
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        embedder.embed(&paths, &FITS, progress)
+    }
+
+    fn all(results: Vec<Result<EmbeddedImage, EmbedError>>) -> Vec<EmbeddedImage> {
+        results.into_iter().map(Result::unwrap).collect()
+    }
+
+    /// Changes what is stored for `image` under `fit`, so that a later result shows where it came from.
+    fn mark(embedder: &Embedder, store: &Store, image: &EmbeddedImage, fit: Fit) -> Vec<f32> {
+        let values = vec![-1.0, -2.0, -3.0];
+        let stored = StoredFeatures { pixel_hash: image.pixel_hash, values: values.clone() };
+        store.put(&embedder.key(image.file_hash, fit), &stored).unwrap();
+        values
+    }
+
+    #[test]
+    fn what_is_stored_is_taken_and_the_rest_computed_in_order() {
+        let (folder, cache, plan) = (TempDir::new().unwrap(), TempDir::new().unwrap(), plan());
+        let paths = images(&folder, 4);
+        let want = all(embed(&embedder(&plan, None), &paths, &Silent));
+        assert!((want[3].features[0][0] - 60.0).abs() < 0.5, "{:?}", want[3].features);
+        assert_ne!(want[0].features[0], want[0].features[1], "the fits differ");
+        let store = store(cache.path(), u64::MAX);
+        let embedder = embedder(&plan, Some(&store));
+        let mut marked = want.clone();
+        // Image 1 is wholly stored, image 2 under its second fit only.
+        for (image, fit) in [(1, 0), (1, 1), (2, 1)] {
+            marked[image].features[fit] = mark(&embedder, &store, &want[image], FITS[fit]);
+        }
+        assert_eq!(all(embed(&embedder, &paths, &Silent)), marked);
+        // What was computed has been stored beside it.
+        assert_eq!(store.info().unwrap().entries, 8);
+        assert_eq!(all(embed(&embedder, &paths, &Silent)), marked);
+    }
+
+    #[test]
+    fn a_damaged_entry_is_embedded_again_and_replaced() {
+        let (folder, cache, plan) = (TempDir::new().unwrap(), TempDir::new().unwrap(), plan());
+        let paths = images(&folder, 2);
+        let store = store(cache.path(), u64::MAX);
+        let embedder = embedder(&plan, Some(&store));
+        let want = all(embed(&embedder, &paths, &Silent));
+        for image in &want {
+            let digest = embedder.key(image.file_hash, Fit::Crop).digest().to_string();
+            let entry = cache.path().join("features-1").join(&digest[..2]).join(&digest[2..]);
+            let mut bytes = fs::read(&entry).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&entry, bytes).unwrap();
+        }
+        let key = embedder.key(want[0].file_hash, Fit::Crop);
+        assert_eq!(store.get(&key), None);
+        assert_eq!(all(embed(&embedder, &paths, &Silent)), want);
+        assert_eq!(store.get(&key).unwrap().values, want[0].features[1]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_keeps_its_place() {
+        let (folder, plan) = (TempDir::new().unwrap(), plan());
+        let mut paths = images(&folder, 3);
+        fs::write(&paths[1], "P6 24 8 255\n").unwrap();
+        paths.push(folder.path().join("absent.ppm"));
+        let results = embed(&embedder(&plan, None), &paths, &Silent);
+        let usable: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(usable, [true, false, true, false]);
+    }
+
+    #[test]
+    fn an_interruption_leaves_what_is_done_for_the_next_run() {
+        let (folder, cache, plan) = (TempDir::new().unwrap(), TempDir::new().unwrap(), plan());
+        let paths = images(&folder, 5);
+        let store = store(cache.path(), u64::MAX);
+        let embedder = embedder(&plan, Some(&store));
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let results = one_thread.install(|| embed(&embedder, &paths, &Counter::stopping_after(2)));
+        let done = results.iter().filter(|result| result.is_ok()).count();
+        let cancelled = results.iter().filter(|result| matches!(result, Err(EmbedError::Cancelled))).count();
+        assert_eq!((done, cancelled), (2, 3));
+        assert_eq!(store.info().unwrap().entries, 4);
+        let later = all(embed(&embedder, &paths, &Silent));
+        for (early, later) in results.iter().zip(&later) {
+            assert!(early.as_ref().map_or(true, |early| early == later));
+        }
+    }
 }

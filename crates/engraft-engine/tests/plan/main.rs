@@ -4,6 +4,7 @@
 
 mod nets;
 mod reference;
+mod revision;
 
 use engraft_engine::{EngineError, Plan, PlanOptions};
 use engraft_graph::{GraphBuilder, NamedTensors, Tensor, TensorData};

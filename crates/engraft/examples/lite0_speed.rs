@@ -8,23 +8,13 @@ use std::io::{self, BufRead, Write};
 use std::time::Instant;
 
 use engraft_engine::{EngineError, Plan, PlanOptions};
-use engraft_graph::{Activation, Graph, GraphBuilder, GraphError, NamedTensors, NodeId, Padding, Tensor};
-
-/// Per stage: (expansion, channels, repeats, first stride, kernel). Source: EfficientNet-Lite, TensorFlow TPU repository.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (1, 16, 1, 1, 3),
-    (6, 24, 2, 2, 3),
-    (6, 40, 2, 2, 5),
-    (6, 80, 3, 2, 3),
-    (6, 112, 3, 1, 5),
-    (6, 192, 4, 2, 5),
-    (6, 320, 1, 1, 3),
-];
+use engraft_graph::{Graph, GraphError, NamedTensors, Tensor};
+use engraft_zoo::{Ending, backbone};
 
 const SIDE_PX: usize = 224;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let graph = lite0()?;
+    let graph = backbone("efficientnet_lite0")?.graph(Ending::Features);
     let weights = formula_weights(&graph)?;
     let start = Instant::now();
     let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
@@ -99,49 +89,6 @@ impl Timer<'_> {
 
 fn median(sorted: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
-}
-
-fn lite0() -> Result<Graph, GraphError> {
-    let mut net = GraphBuilder::new();
-    let image = net.input("image", [SIDE_PX, SIDE_PX, 3])?;
-    let x = net.rescale("rescale", image, &[1.0 / 128.0; 3], &[-127.0 / 128.0; 3])?;
-    let x = net.conv2d("stem_conv", x, 32, 3, 2, Padding::Same)?;
-    let mut x = normalised(&mut net, "stem", x, true)?;
-    for (stage, (expansion, channels, repeats, first_stride, kernel)) in STAGES.into_iter().enumerate() {
-        for repeat in 0..repeats {
-            let name = format!("block{}{}", stage + 1, (b'a' + repeat as u8) as char);
-            let stride = if repeat == 0 { first_stride } else { 1 };
-            x = block(&mut net, &name, x, [expansion, channels, stride, kernel])?;
-        }
-    }
-    let x = net.conv2d("top_conv", x, 1280, 1, 1, Padding::Same)?;
-    let x = normalised(&mut net, "top", x, true)?;
-    let x = net.global_average_pool2d("pool", x)?;
-    net.finish(x)
-}
-
-fn block(
-    net: &mut GraphBuilder,
-    name: &str,
-    input: NodeId,
-    [expansion, channels, stride, kernel]: [usize; 4],
-) -> Result<NodeId, GraphError> {
-    let in_channels = net.shape(input).channels();
-    let mut x = input;
-    if expansion != 1 {
-        x = net.conv2d(&format!("{name}_expand_conv"), x, in_channels * expansion, 1, 1, Padding::Same)?;
-        x = normalised(net, &format!("{name}_expand"), x, true)?;
-    }
-    x = net.depthwise_conv2d(&format!("{name}_dwconv"), x, kernel, stride, Padding::Same)?;
-    x = normalised(net, &format!("{name}_dw"), x, true)?;
-    x = net.conv2d(&format!("{name}_project_conv"), x, channels, 1, 1, Padding::Same)?;
-    x = normalised(net, &format!("{name}_project"), x, false)?;
-    if stride == 1 && in_channels == channels { net.add(&format!("{name}_add"), x, input) } else { Ok(x) }
-}
-
-fn normalised(net: &mut GraphBuilder, name: &str, x: NodeId, active: bool) -> Result<NodeId, GraphError> {
-    let x = net.batch_norm(&format!("{name}_bn"), x, 1e-3)?;
-    if active { net.activation(&format!("{name}_relu6"), x, Activation::Relu6) } else { Ok(x) }
 }
 
 /// Noise by a formula, scaled so that the activations keep their size.
