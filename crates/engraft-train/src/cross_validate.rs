@@ -7,8 +7,8 @@ use crate::{
     features::Standardisation,
     head::most_probable,
     logistic::{
-        Curvature, Descent, Point, RowSpace, SharedRows, Space, Targets, WeightSpace, check_labels, compress,
-        present_classes, rows_are_cheaper, softmax_with_loss,
+        Curvature, Descent, Point, Preconditioner, RowSpace, SharedRows, Space, Targets, WeightSpace,
+        check_labels, compress, present_classes, rows_are_cheaper, softmax_with_loss,
     },
     matrix::Matrix,
 };
@@ -208,42 +208,41 @@ impl<'a> Search<'a> {
     fn run(mut self) -> Result<Outcome, Error> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().step_by(COARSE) {
-            tried.push(self.outcome(index)?);
+            tried.extend(self.outcomes(&[index])?);
             if past_the_best(&tried, self.labels) {
                 break;
             }
         }
         let centre = tried[most_accurate(&tried, self.labels)].strength;
         let quarters = centre.saturating_sub(COARSE - 1)..(centre + COARSE).min(STRENGTHS);
-        for index in quarters.rev().filter(|&index| index != centre) {
-            tried.push(self.outcome(index)?);
-        }
+        // The first pass ended at a weak strength, so the second starts from the weakest of its own.
+        let quarters: Vec<usize> = quarters.filter(|&index| index != centre).collect();
+        tried.extend(self.outcomes(&quarters)?);
         self.skip(COARSE_STRENGTHS + FINE_STRENGTHS - tried.len());
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
         let best = most_accurate(&tried, self.labels);
         Ok(tried.swap_remove(best))
     }
 
-    fn outcome(&mut self, index: usize) -> Result<Outcome, Error> {
+    /// The outcomes at some neighbouring strengths.
+    fn outcomes(&mut self, indices: &[usize]) -> Result<Vec<Outcome>, Error> {
         let (labels, progress) = (self.labels, self.progress);
-        let predict = |fold: &mut Fold| {
-            let part = fold.predict(strength(index), labels, progress);
-            progress.step();
-            part
-        };
+        let predict = |fold: &mut Fold| fold.predict_all(indices, labels, progress);
         let parts: Vec<_> = self.folds.par_iter_mut().map(predict).collect();
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let mut predicted = vec![None; labels.len()];
-        let mut loss = 0.0;
+        let empty = |&strength| Outcome { strength, loss: 0.0, predicted: vec![None; labels.len()] };
+        let mut outcomes: Vec<Outcome> = indices.iter().map(empty).collect();
         for (fold, part) in self.folds.iter().zip(parts) {
-            for (&image, (class, image_loss)) in fold.held_out.iter().zip(part) {
-                predicted[image] = Some(class);
-                loss += image_loss;
+            for (outcome, predictions) in outcomes.iter_mut().zip(part) {
+                for (&image, (class, loss)) in fold.held_out.iter().zip(predictions) {
+                    outcome.predicted[image] = Some(class);
+                    outcome.loss += loss;
+                }
             }
         }
-        Ok(Outcome { strength: index, loss, predicted })
+        Ok(outcomes)
     }
 
     /// Counts strengths that were not tried as done.
@@ -272,12 +271,49 @@ impl<'a> Fold<'a> {
         Fold { space, targets, present, held_out, point }
     }
 
-    /// The class and the loss of each held-out image at a strength.
-    fn predict(&mut self, l2: f64, labels: &[usize], progress: &dyn Progress) -> Vec<(usize, f64)> {
-        let (space, targets) = (self.space.as_ref(), &self.targets);
-        let (tolerance, curvature) = (SEARCH_TOLERANCE, Curvature::AlongErrors);
-        let descent = Descent { space, targets, l2, tolerance, curvature, progress };
-        self.point = descent.run(self.point.clone()).point;
+    /// The class and the loss of each held-out image, at each of some neighbouring strengths.
+    ///
+    /// All descents start with the preconditioner of the middle one: making it costs as much as many steps.
+    fn predict_all(
+        &mut self,
+        indices: &[usize],
+        labels: &[usize],
+        progress: &dyn Progress,
+    ) -> Vec<Vec<(usize, f64)>> {
+        let Some(&middle) = indices.get(indices.len() / 2) else { return Vec::new() };
+        if progress.is_cancelled() {
+            return Vec::new();
+        }
+        let preconditioner = self.descent(strength(middle), progress).preconditioner(&self.point);
+        let predict = |&index: &usize| {
+            let part = self.predict(strength(index), labels, &preconditioner, progress);
+            progress.step();
+            part
+        };
+        indices.iter().map(predict).collect()
+    }
+
+    fn descent<'d>(&'d self, l2: f64, progress: &'d dyn Progress) -> Descent<'d> {
+        Descent {
+            space: self.space.as_ref(),
+            targets: &self.targets,
+            l2,
+            tolerance: SEARCH_TOLERANCE,
+            curvature: Curvature::AlongErrors,
+            progress,
+        }
+    }
+
+    fn predict(
+        &mut self,
+        l2: f64,
+        labels: &[usize],
+        preconditioner: &Preconditioner,
+        progress: &dyn Progress,
+    ) -> Vec<(usize, f64)> {
+        let start = self.point.clone();
+        let optimum = self.descent(l2, progress).run(start, Some(preconditioner));
+        self.point = optimum.point;
         let mut scores = self.space.held_out_scores(&self.point.weights, self.targets.classes);
         let rows = scores.chunks_exact_mut(self.targets.classes).zip(&self.held_out);
         rows.map(|(scores, &image)| {
@@ -356,8 +392,8 @@ mod tests {
         assert_eq!(chosen.accuracy(&labels), 1.0);
         // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
         for decades in 1..=PATIENCE {
-            let weaker = search.outcome(chosen.strength - decades * COARSE).unwrap();
-            assert_eq!(weaker.accuracy(&labels), 1.0, "{decades} decades weaker");
+            let weaker = search.outcomes(&[chosen.strength - decades * COARSE]).unwrap();
+            assert_eq!(weaker[0].accuracy(&labels), 1.0, "{decades} decades weaker");
         }
     }
 

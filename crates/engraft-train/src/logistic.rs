@@ -9,7 +9,7 @@ mod space;
 
 pub(crate) use descent::{Descent, Optimum, Point};
 pub(crate) use loss::{Curvature, Targets, softmax, softmax_with_loss};
-pub(crate) use space::{RowSpace, SharedRows, Space, WeightSpace, rows_are_cheaper};
+pub(crate) use space::{Preconditioner, RowSpace, SharedRows, Space, WeightSpace, rows_are_cheaper};
 
 use crate::{
     Error, Features, LinearHead, Progress,
@@ -93,7 +93,7 @@ impl Problem<'_> {
     fn optimum(&self, space: &dyn Space) -> Optimum {
         let &Problem { targets, l2, progress } = self;
         let descend = |curvature, tolerance, start| {
-            Descent { space, targets, l2, tolerance, curvature, progress }.run(start)
+            Descent { space, targets, l2, tolerance, curvature, progress }.run(start, None)
         };
         let near = descend(Curvature::AlongErrors, NEAR_TOLERANCE, Point::zero(space, targets));
         descend(Curvature::Mean, TOLERANCE, near.point)
@@ -178,7 +178,7 @@ mod tests {
             curvature: Curvature::Mean,
             progress: &Silent,
         };
-        descent.run(Point::zero(space, targets)).point.weights
+        descent.run(Point::zero(space, targets), None).point.weights
     }
 
     #[test]

@@ -95,14 +95,21 @@ impl Point {
 }
 
 impl Descent<'_> {
-    /// Goes down from `start` until the estimated excess is within the tolerance, or rounding stops all progress.
+    /// The preconditioner for steps from `point`.
+    pub fn preconditioner(&self, point: &Point) -> Preconditioner {
+        let curvature = self.targets.evaluate(&point.scores, &point.bias, self.curvature).curvature;
+        self.space.preconditioner(&curvature, self.l2)
+    }
+
+    /// Goes down from `start` until the estimated excess is within the tolerance, or rounding stops all progress. The
+    /// first steps are taken with `preconditioner` if there is one, which may be that of another penalty.
     ///
     /// The excess is half the squared Newton decrement: the squared norm of the gradient, measured by the inverse
     /// Hessian of the search (Boyd and Vandenberghe, "Convex Optimization", section 9.5.1).
-    pub fn run(&self, start: Point) -> Optimum {
+    pub fn run(&self, start: Point, mut preconditioner: Option<&Preconditioner>) -> Optimum {
         let mut optimum = Optimum { point: start, objective: f64::INFINITY, excess: f64::INFINITY };
         for _ in 0..MAX_ROUNDS {
-            let (state, excess, moved) = self.round(&mut optimum.point);
+            let (state, excess, moved) = self.round(&mut optimum.point, preconditioner.take());
             (optimum.objective, optimum.excess) = (state.objective, excess);
             if !moved || self.is_close(&state, excess) {
                 break;
@@ -116,16 +123,17 @@ impl Descent<'_> {
     }
 
     /// Takes steps with one preconditioner; also returns the last estimate of the excess and whether `point` moved.
-    fn round(&self, point: &mut Point) -> (State, f64, bool) {
+    fn round(&self, point: &mut Point, known: Option<&Preconditioner>) -> (State, f64, bool) {
         // Errors of single precision add up over the steps; each round starts from exact products.
         point.scores = self.space.scores(&point.weights, self.targets.classes);
         let mut state = self.state(point);
-        let preconditioner = self.space.preconditioner(&state.evaluation.curvature, self.l2);
+        let made = known.is_none().then(|| self.space.preconditioner(&state.evaluation.curvature, self.l2));
+        let Some(preconditioner) = known.or(made.as_ref()) else { return (state, f64::INFINITY, false) };
         let mean_curvature = mean(&state.evaluation.curvature);
         let mut memory = VecDeque::with_capacity(MEMORY);
         let mut excess = f64::INFINITY;
         for step in 0..STEPS_PER_ROUND {
-            let direction = self.direction(&state, &memory, &preconditioner, mean_curvature);
+            let direction = self.direction(&state, &memory, preconditioner, mean_curvature);
             let slope = self.product(&state.weights, &state.bias, &direction);
             excess = -slope / 2.0;
             if self.is_close(&state, excess) {

@@ -80,11 +80,16 @@ impl Space for RowSpace {
         let roots: Vec<f32> =
             curvature.iter().map(|&value| value.max(largest * CURVATURE_FLOOR).sqrt()).collect();
         // The inverse maps coordinates: (H K / n + l2)^-1 = T (T K T / n + l2)^-1 T^-1, with T² = H.
-        let row = |(row, root): (&'_ [f32], f32)| -> Vec<f32> {
-            row.iter().zip(&roots).map(|(value, other)| value * root * other / n as f32).collect()
+        let scaled = || {
+            let mut scaled = self.kernel.clone();
+            for (row, root) in scaled.chunks_exact_mut(n).zip(&roots) {
+                let root = root / n as f32;
+                row.iter_mut().zip(&roots).for_each(|(value, other)| *value *= root * other);
+            }
+            scaled
         };
-        let scaled: Vec<f32> = self.kernel.chunks_exact(n).zip(roots.iter().copied()).flat_map(row).collect();
-        Preconditioner { roots: Some(roots), inverse: ShiftedInverse::of(scaled, n, l2) }
+        let inverse = ShiftedInverse::of(scaled, n, l2);
+        Preconditioner { roots: Some(roots), inverse }
     }
 
     fn held_out_scores(&self, weights: &[f32], classes: usize) -> Vec<f32> {
@@ -233,7 +238,7 @@ impl Space for WeightSpace<'_> {
     fn preconditioner(&self, curvature: &[f32], l2: f64) -> Preconditioner {
         // One curvature for all rows: weighting them would cost a product as dear as all of a descent.
         let mean = (curvature.iter().sum::<f32>() / curvature.len() as f32).max(f32::MIN_POSITIVE);
-        let scaled = self.covariance.iter().map(|value| value * mean).collect();
+        let scaled = || self.covariance.iter().map(|value| value * mean).collect();
         Preconditioner { roots: None, inverse: ShiftedInverse::of(scaled, self.shared.dim, l2) }
     }
 
@@ -280,20 +285,21 @@ enum ShiftedInverse {
 }
 
 impl ShiftedInverse {
-    /// Of `matrix + l2`, with a larger shift where f32 needs one; the descent corrects for the difference.
-    fn of(matrix: Vec<f32>, side: usize, l2: f64) -> ShiftedInverse {
-        let trace: f64 = (0..side).map(|index| f64::from(matrix[index * (side + 1)])).sum();
+    /// Of what `matrix` makes plus `l2`, with a larger shift where f32 needs one; the descent corrects for the difference.
+    fn of(matrix: impl Fn() -> Vec<f32>, side: usize, l2: f64) -> ShiftedInverse {
+        let mut shifted = matrix();
+        let trace: f64 = (0..side).map(|index| f64::from(shifted[index * (side + 1)])).sum();
         // The trace bounds the largest eigenvalue, so all of them lie within a factor of two.
         if l2 >= trace {
             return ShiftedInverse::Scalar(l2);
         }
         let mut shift = l2.max(SMALLEST_SHIFT * trace / side as f64).max(f64::from(f32::MIN_POSITIVE) * 1e3);
         loop {
-            let mut shifted = matrix.clone();
             (0..side).for_each(|index| shifted[index * (side + 1)] += shift as f32);
             if let Some(factor) = Cholesky::factor(shifted, side) {
                 return ShiftedInverse::Factor(factor);
             }
+            shifted = matrix();
             shift *= 10.0;
         }
     }
