@@ -40,7 +40,7 @@ PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 
 # Side of a square and sides of a rectangle, in pixels. The squares are the smallest that the models take, but for those in
 # which so little is left of a small image that zeros at the border decide the features.
-SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (96, (101, 119)), (71, (89, 101)), (75, (95, 107))
+TINY, SMALL, MIDDLE, LARGE = (32, (61, 47)), (96, (101, 119)), (71, (89, 101)), (75, (95, 107))
 
 # One model of each structure is also run with maximum pooling, without pooling and with its classifier.
 ALL_ENDINGS = {
@@ -68,18 +68,18 @@ def models() -> dict[str, tuple]:
         "xception": ("xception", "Xception", {}, *MIDDLE),
         "inception_v3": ("inception_v3", "InceptionV3", {}, *LARGE),
         "inception_resnet_v2": ("inception_resnet_v2", "InceptionResNetV2", {}, *LARGE),
-        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, *SMALL),
-        "nasnet_large": ("nasnet", "NASNetLarge", {}, *SMALL),
+        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, *TINY),
+        "nasnet_large": ("nasnet", "NASNetLarge", {}, *TINY),
     }
     for depth in (16, 19):
-        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, *SMALL)
+        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, *TINY)
     for depth in (50, 101, 152):
-        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, *SMALL)
-        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, *SMALL)
+        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, *TINY)
+        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, *TINY)
     for depth in (121, 169, 201):
-        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, *SMALL)
+        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, *TINY)
     for percent in (100, 75, 50, 25):
-        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, *SMALL)
+        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, *TINY)
     for percent in (100, 140, 130, 75, 50, 35):
         table[width("mobilenet_v2", percent)] = ("mobilenet_v2", "MobileNetV2", {"alpha": percent / 100}, *SMALL)
     for size in ("Small", "Large"):
@@ -87,11 +87,11 @@ def models() -> dict[str, tuple]:
         for suffix, arguments in (("", {}), ("_075", {"alpha": 0.75}), ("_minimalistic", {"minimalistic": True})):
             table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL)
     for index in range(8):
-        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL_SE)
+        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL)
     for variant in ("B0", "B1", "B2", "B3", "S", "M", "L"):
-        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL_SE)
+        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL)
     for variant in ("Tiny", "Small", "Base", "Large", "XLarge"):
-        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, *SMALL)
+        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, *TINY)
     return table
 
 
@@ -281,9 +281,9 @@ def text(shape) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def two_layers(model: keras.Model) -> list:
-    """A third and two thirds on the way."""
-    maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
+def two_layers(model: keras.Model) -> list[str]:
+    """The names of two layers with maps of more than one pixel, a third and two thirds on the way."""
+    maps = [layer.name for layer in model.layers if len(layer.output.shape) == 4 and math.prod(layer.output.shape[1:3]) > 1]
     return [maps[len(maps) // 3], maps[2 * len(maps) // 3]]
 
 
@@ -300,10 +300,9 @@ def outputs_of(model: keras.Model, batch: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(batch, training=False))
 
 
-def features_and_two_outputs(model: keras.Model, batch: np.ndarray) -> dict[str, np.ndarray]:
-    first, second = two_layers(model)
-    parts = {"features": model.output, "first": first.output, "second": second.output}
-    outputs = keras.Model(model.inputs, parts)([batch], training=False)
+def features_and_outputs(model: keras.Model, batch: np.ndarray, layers: list[str]) -> dict[str, np.ndarray]:
+    first, second = (model.get_layer(name).output for name in layers)
+    outputs = keras.Model(model.inputs, {"features": model.output, "first": first, "second": second})([batch], training=False)
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
@@ -316,15 +315,15 @@ def write_model(name: str) -> None:
         batch = preprocessed(module, images(*size))
         if weights is None:
             filling.fill_along(model, batch)
-            weights = model.get_weights()
+            weights, layers = model.get_weights(), two_layers(model)
         set_weights(model, weights)
-        for part, outputs in features_and_two_outputs(model, batch).items():
+        for part, outputs in features_and_outputs(model, batch, layers).items():
             arrays[f"{part}_{text(size)}"] = sampled(outputs) if outputs.ndim == 4 else outputs
             spreads.append(f"{outputs.std():.2g}")
         features = arrays[f"features_{text(size)}"]
         gaps.append(np.abs(features[0] - features[1]).max() / np.abs(features).max())
     arrays |= {
-        "layers": np.frombuffer("\n".join(layer.name for layer in two_layers(model)).encode(), dtype=np.uint8),
+        "layers": np.frombuffer("\n".join(layers).encode(), dtype=np.uint8),
         "order": digest(order(model)),
         "scales": filling.all_scales(),
     }

@@ -1,22 +1,27 @@
 //! Opens a backbone: from a name and a place to a graph with its weights.
 
 use std::{
-    fs::{self, File},
+    fs::File,
+    io::{self, Cursor, Read},
     path::Path,
 };
 
-use engraft_formats::safetensors;
+use engraft_formats::{FormatError, Limits, WeightsFile, read_weights, read_weights_from};
 use engraft_graph::{Graph, NamedTensors};
 use sha2::{Digest, Sha256};
 
-use crate::{BackboneSpec, Ending, ZooError, backbone, binding};
+use crate::{
+    BackboneSpec, Ending, ZooError, backbone,
+    binding::{self, Target},
+};
 
 /// Where the weights of a backbone are taken from.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// The program itself.
     Embedded,
-    /// A safetensors file, with our own tensor names or those of PyTorch; [`locate`](crate::locate) finds one.
+    /// A safetensors or `.npz` file with our own tensor names or those of PyTorch, or a `.h5`, `.weights.h5` or `.keras` file of
+    /// Keras; its content tells which. [`locate`](crate::locate) finds one.
     File(&'a Path),
 }
 
@@ -47,36 +52,45 @@ pub fn open(name: &str, source: Source, ending: Ending) -> Result<Opened, ZooErr
 }
 
 fn from_embedded(spec: &'static BackboneSpec, ending: Ending) -> Result<Opened, ZooError> {
-    let bytes = spec.embedded.ok_or(ZooError::NotEmbedded { backbone: spec.name })?;
-    from_bytes(spec, bytes, "the embedded weights", ending)
+    let (origin, bytes) = ("the embedded weights", spec.embedded);
+    let bytes = bytes.ok_or(ZooError::NotEmbedded { backbone: spec.name })?;
+    let file = read_weights_from(Cursor::new(bytes), Limits::for_file_len(bytes.len() as u64));
+    let file = file.map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
+    bound(spec, file, origin, ending, hexadecimal(&Sha256::digest(bytes)))
 }
 
 fn from_file(spec: &'static BackboneSpec, path: &Path, ending: Ending) -> Result<Opened, ZooError> {
+    let read_error = |problem| ZooError::Read { path: path.to_owned(), problem };
     let origin = path.display().to_string();
-    check_frame(path, &origin)?;
-    let bytes = fs::read(path).map_err(|problem| ZooError::Read { path: path.to_owned(), problem })?;
-    from_bytes(spec, &bytes, &origin, ending)
+    let file = read_weights(path).map_err(|problem| match problem {
+        FormatError::Io(problem) => read_error(problem),
+        problem => ZooError::Format { origin: origin.clone(), problem },
+    })?;
+    let weights_sha256 = sha256_of(path).map_err(read_error)?;
+    bound(spec, file, &origin, ending, weights_sha256)
 }
 
-/// Refuses what is not a safetensors file by its header alone, however large it is.
-fn check_frame(path: &Path, origin: &str) -> Result<(), ZooError> {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (len, file) = opened.map_err(|problem| ZooError::Read { path: path.to_owned(), problem })?;
-    let checked = safetensors::read_metadata(file, len);
-    checked.map(drop).map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })
-}
-
-fn from_bytes(
+fn bound(
     spec: &'static BackboneSpec,
-    bytes: &[u8],
+    file: WeightsFile,
     origin: &str,
     ending: Ending,
+    weights_sha256: String,
 ) -> Result<Opened, ZooError> {
-    let file = safetensors::from_bytes(bytes)
-        .map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
     let graph = spec.graph(ending);
-    let weights = binding::bind(&graph, &file.tensors, spec.architecture.pytorch_modules(), origin)?;
-    Ok(Opened { spec, graph, weights, weights_sha256: hexadecimal(&Sha256::digest(bytes)) })
+    let weights = binding::bind(&Target { spec, graph: &graph, origin }, file)?;
+    Ok(Opened { spec, graph, weights, weights_sha256 })
+}
+
+/// Reads the file in pieces.
+fn sha256_of(path: &Path) -> io::Result<String> {
+    let (mut file, mut digest, mut piece) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hexadecimal(&digest.finalize())),
+            len => digest.update(&piece[..len]),
+        }
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -85,8 +99,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{fs, path::PathBuf};
 
+    use engraft_formats::safetensors;
     use engraft_graph::TensorData;
 
     use super::*;
@@ -164,8 +179,9 @@ mod tests {
         for len in [0, 7, 8, 5000, bytes.len() / 2, bytes.len() - 1] {
             fs::write(cut.path(), &bytes[..len]).unwrap();
             let error = message("efficientnet_lite0", Source::File(cut.path()));
-            let want = format!("{}: the safetensors file has {len} bytes", cut.path().display());
-            assert!(error.starts_with(&want), "{len}: {error}");
+            let want =
+                if len < 9 { "not a weight file" } else { &format!("the safetensors file has {len} bytes") };
+            assert!(error.starts_with(&format!("{}: {want}", cut.path().display())), "{len}: {error}");
         }
     }
 }
