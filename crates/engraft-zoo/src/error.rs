@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use engraft_formats::FormatError;
 use engraft_graph::GraphError;
 
+use crate::FetchError;
+
 /// A backbone that is not known, or weights that cannot be had or do not fit it.
 ///
 /// `origin` names the weight file, or says that the weights are the embedded ones.
@@ -62,6 +64,9 @@ pub enum ZooError {
         /// Where its file belongs.
         path: PathBuf,
     },
+    /// A weight file cannot be found, downloaded or believed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The weight file cannot be read.
     #[error("cannot read the weight file {}: {problem}", path.display())]
     Read {

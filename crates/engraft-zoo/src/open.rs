@@ -21,13 +21,8 @@ pub enum Source<'a> {
     /// The program itself.
     Embedded,
     /// A safetensors or `.npz` file with our own tensor names or those of PyTorch, or a `.h5`, `.weights.h5` or `.keras` file of
-    /// Keras; its content tells which.
+    /// Keras; its content tells which. [`locate`](crate::locate) finds one.
     File(&'a Path),
-    /// `NAME.safetensors` in `weights_dir` if it exists, else the program itself.
-    Default {
-        /// A folder of weight files.
-        weights_dir: Option<&'a Path>,
-    },
 }
 
 /// A backbone that is ready to be compiled.
@@ -53,22 +48,6 @@ pub fn open(name: &str, source: Source, ending: Ending) -> Result<Opened, ZooErr
     match source {
         Source::Embedded => from_embedded(spec, ending),
         Source::File(path) => from_file(spec, path, ending),
-        Source::Default { weights_dir } => from_default(spec, weights_dir, ending),
-    }
-}
-
-fn from_default(
-    spec: &'static BackboneSpec,
-    weights_dir: Option<&Path>,
-    ending: Ending,
-) -> Result<Opened, ZooError> {
-    let backbone = spec.name;
-    let path = weights_dir.map(|folder| folder.join(format!("{backbone}.safetensors")));
-    match path {
-        Some(path) if path.exists() => from_file(spec, &path, ending),
-        _ if spec.is_embedded() => from_embedded(spec, ending),
-        Some(path) => Err(ZooError::NoWeightsFile { backbone, path }),
-        None => Err(ZooError::NoWeightsFolder { backbone }),
     }
 }
 
@@ -153,48 +132,29 @@ mod tests {
     #[test]
     fn the_embedded_weights_and_their_file_are_the_same() {
         let path = embedded_file();
-        let folder = path.parent();
-        for source in [Source::Embedded, Source::File(&path), Source::Default { weights_dir: folder }] {
+        for source in [Source::Embedded, Source::File(&path)] {
             let opened = open("efficientnet_lite0", source, Ending::Features).unwrap();
             assert_eq!(opened.weights_sha256, EMBEDDED_SHA256, "{source:?}");
         }
     }
 
     #[test]
-    fn a_file_in_the_weights_folder_replaces_the_embedded_weights() {
-        let folder = tempfile::tempdir().unwrap();
-        let weights_dir = Some(folder.path());
-        let opened = open("efficientnet_lite0", Source::Default { weights_dir }, Ending::Features).unwrap();
-        assert_eq!(opened.weights_sha256, EMBEDDED_SHA256);
+    fn a_file_may_hold_our_own_names() {
+        let opened = open("efficientnet_lite0", Source::Embedded, Ending::Features).unwrap();
         let bytes = safetensors::to_bytes(&opened.weights, &Default::default()).unwrap();
-        fs::write(folder.path().join("efficientnet_lite0.safetensors"), &bytes).unwrap();
-        let other = open("efficientnet_lite0", Source::Default { weights_dir }, Ending::Features).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let other = open("efficientnet_lite0", Source::File(file.path()), Ending::Features).unwrap();
         assert_ne!(other.weights_sha256, EMBEDDED_SHA256);
         assert_eq!(other.weights, opened.weights);
     }
 
     #[test]
-    fn missing_weights_say_which_file_to_put_where() {
+    fn missing_weights_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("efficientnet_lite1.safetensors");
-        for (source, want) in [
-            (
-                Source::Embedded,
-                "the weights of `efficientnet_lite1` are not embedded, expected a weight file".to_owned(),
-            ),
-            (
-                Source::Default { weights_dir: None },
-                "the weights of `efficientnet_lite1` are not embedded: put efficientnet_lite1.safetensors into a \
-                 folder and name that folder in ENGRAFT_WEIGHTS"
-                    .to_owned(),
-            ),
-            (
-                Source::Default { weights_dir: Some(folder.path()) },
-                format!("the weights of `efficientnet_lite1` are missing, expected the file {}", path.display()),
-            ),
-        ] {
-            assert_eq!(message("efficientnet_lite1", source), want);
-        }
+        let error = message("efficientnet_lite1", Source::Embedded);
+        assert_eq!(error, "the weights of `efficientnet_lite1` are not embedded, expected a weight file");
         let error = message("efficientnet_lite1", Source::File(&path));
         assert!(error.starts_with(&format!("cannot read the weight file {}: ", path.display())), "{error}");
         let error = message("efficientnet_lite0", Source::File(folder.path()));

@@ -76,6 +76,31 @@ fn an_array_of_images_is_taken_at_its_own_size_in_bytes_or_floats() {
 }
 
 #[test]
+fn the_content_tells_an_array_from_an_image() {
+    let fixture = Fixture::new();
+    fixture.write("array.png", npy("|u1", "(1, 40, 56, 3)", &[7; 40 * 56 * 3]));
+    let table = fixture.json(&["embed", "array.png", "--out", "a.npy"]);
+    assert_eq!(table["paths"], json!(["array.png#0"]));
+    fixture.save("image.png", &discs(1));
+    fs::rename(fixture.path("image.png"), fixture.path("image.npy")).unwrap();
+    let table = fixture.json(&["embed", "image.npy", "--out", "i.npy"]);
+    assert_eq!(table["paths"], json!(["image.npy"]));
+}
+
+#[test]
+fn an_array_in_a_folder_is_skipped_and_a_table_of_features_is_ignored() {
+    let fixture = Fixture::new();
+    fixture.save("flat/a.png", &discs(1));
+    fixture.write("flat/array.npy", npy("|u1", "(1, 40, 56, 3)", &[7; 40 * 56 * 3]));
+    for ignored in [0, 1] {
+        let table = fixture.json(&["embed", "flat", "--out", "flat/features.safetensors"]);
+        assert_eq!((&table["rows"], &table["ignored"]), (&json!(1), &json!(ignored)));
+        let reason = "not an image: it looks like a numpy array";
+        assert_eq!(table["skipped"], json!([{"path": "flat/array.npy", "reason": reason}]));
+    }
+}
+
+#[test]
 fn a_wrong_array_is_refused_by_name() {
     let fixture = Fixture::new();
     for (bytes, want) in [
