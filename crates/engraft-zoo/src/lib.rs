@@ -8,10 +8,10 @@ mod backbones;
 mod binding;
 mod branches;
 mod error;
+mod fetch;
 mod keras_order;
 mod layers;
 mod mbconv;
-mod fetch;
 mod open;
 mod pixel_scaling;
 mod spec; // start here: what a backbone is

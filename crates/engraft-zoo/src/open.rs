@@ -1,18 +1,15 @@
 //! Opens a backbone: from a name and a place to a graph with its weights.
 
-use std::{
-    fs::File,
-    io::{self, Cursor, Read},
-    path::Path,
-};
+use std::{io::Cursor, path::Path};
 
 use engraft_formats::{FormatError, Limits, WeightsFile, read_weights, read_weights_from};
 use engraft_graph::{Graph, NamedTensors};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    BackboneSpec, Ending, ZooError, backbone,
+    BackboneSpec, Ending, GraphSettings, OfficialFile, ZooError, backbone,
     binding::{self, Target},
+    sha256_of, verify,
 };
 
 /// Where the weights of a backbone are taken from.
@@ -56,7 +53,8 @@ fn from_embedded(spec: &'static BackboneSpec, ending: Ending) -> Result<Opened, 
     let bytes = bytes.ok_or(ZooError::NotEmbedded { backbone: spec.name })?;
     let file = read_weights_from(Cursor::new(bytes), Limits::for_file_len(bytes.len() as u64));
     let file = file.map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
-    bound(spec, file, origin, ending, hexadecimal(&Sha256::digest(bytes)))
+    let graph = graph(spec, ending, false);
+    bound(spec, graph, file, origin, hexadecimal(&Sha256::digest(bytes)))
 }
 
 fn from_file(spec: &'static BackboneSpec, path: &Path, ending: Ending) -> Result<Opened, ZooError> {
@@ -67,30 +65,33 @@ fn from_file(spec: &'static BackboneSpec, path: &Path, ending: Ending) -> Result
         problem => ZooError::Format { origin: origin.clone(), problem },
     })?;
     let weights_sha256 = sha256_of(path).map_err(read_error)?;
-    bound(spec, file, &origin, ending, weights_sha256)
+    let graph = graph(spec, ending, is_official(spec, path));
+    bound(spec, graph, file, &origin, weights_sha256)
 }
 
 fn bound(
     spec: &'static BackboneSpec,
+    graph: Graph,
     file: WeightsFile,
     origin: &str,
-    ending: Ending,
     weights_sha256: String,
 ) -> Result<Opened, ZooError> {
-    let graph = spec.graph(ending);
     let weights = binding::bind(&Target { spec, graph: &graph, origin }, file)?;
     Ok(Opened { spec, graph, weights, weights_sha256 })
 }
 
-/// Reads the file in pieces.
-fn sha256_of(path: &Path) -> io::Result<String> {
-    let (mut file, mut digest, mut piece) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hexadecimal(&digest.finalize())),
-            len => digest.update(&piece[..len]),
-        }
-    }
+/// Whether the file is one that Keras publishes for this backbone, by its digest; asked only where that changes the network.
+fn is_official(spec: &BackboneSpec, path: &Path) -> bool {
+    let graph = |official_weights| graph(spec, Ending::Features, official_weights);
+    let published = [Ending::Features, Ending::Logits].map(|ending| OfficialFile::of(spec.name, ending));
+    let mut checksums = published.into_iter().flatten().filter_map(|file| file.checksum);
+    graph(true) != graph(false) && checksums.any(|checksum| verify(path, Some(&checksum)).is_ok())
+}
+
+fn graph(spec: &BackboneSpec, ending: Ending, official_weights: bool) -> Graph {
+    let input_px = [spec.preprocessing.input_side_px; 2];
+    let settings = GraphSettings { input_px, ending, official_weights };
+    spec.graph_with(&settings).expect("a registered backbone builds")
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

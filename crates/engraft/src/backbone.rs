@@ -6,7 +6,7 @@ use engraft_data::{DECODER_REVISION, Digest};
 use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{FeatureSpace, Progress, Silent};
-use engraft_zoo::{Ending, Source};
+use engraft_zoo::{Ending, GraphSettings, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, tensors_digest::tensors_digest, weights};
@@ -89,7 +89,13 @@ impl Backbone {
     /// The same network for images of another height and width, in pixels.
     pub(crate) fn at_size(self, input_px: [usize; 2]) -> Result<Backbone, Error> {
         let spec = engraft_zoo::backbone(&self.info.name)?;
-        let graph = spec.graph_at(input_px, Ending::Features)?;
+        let mut settings = GraphSettings {
+            input_px: [spec.preprocessing.input_side_px; 2],
+            ending: Ending::Features,
+            official_weights: true,
+        };
+        settings.official_weights = self.graph == spec.graph_with(&settings)?;
+        let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
         Ok(Backbone::compile(self.info, graph, self.weights)?)
     }
 
