@@ -143,7 +143,7 @@ fn broken_and_foreign_weights_are_named() {
     let fixture = Fixture::with_model();
     fixture.write("broken.safetensors", "x");
     for (weights, want) in [
-        ("broken.safetensors", "broken.safetensors: the safetensors file has 1 bytes, expected at least 8"),
+        ("broken.safetensors", "broken.safetensors: not a weight file: found \"x\", expected safetensors"),
         ("model.safetensors", "model.safetensors: weight `stem_conv/kernel`"),
     ] {
         let error = fixture.fails(&["train", "data", "--weights", weights, "--out", "m"], 4);
