@@ -9,6 +9,6 @@ mod http_server;
 mod noise;
 
 pub use close::{Tolerance, assert_close};
-pub use http_server::{HttpRequest, HttpResponse, HttpServer};
 pub use golden::{Golden, golden_path};
+pub use http_server::{HttpRequest, HttpResponse, HttpServer};
 pub use noise::{noise, noise_u8};
