@@ -41,6 +41,7 @@ PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 # Side of a square and sides of a rectangle, in pixels. The squares are the smallest that the models take, but for those in
 # which so little is left of a small image that zeros at the border decide the features.
 TINY, SMALL, MIDDLE, LARGE = (32, (61, 47)), (96, (101, 119)), (71, (89, 101)), (75, (95, 107))
+DEEP = (128, (101, 119))
 
 # One model of each structure is also run with maximum pooling, without pooling and with its classifier.
 ALL_ENDINGS = {
@@ -87,7 +88,8 @@ def models() -> dict[str, tuple]:
         for suffix, arguments in (("", {}), ("_075", {"alpha": 0.75}), ("_minimalistic", {"minimalistic": True})):
             table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL)
     for index in range(8):
-        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL)
+        sides = DEEP if index == 7 else SMALL
+        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *sides)
     for variant in ("B0", "B1", "B2", "B3", "S", "M", "L"):
         table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL)
     for variant in ("Tiny", "Small", "Base", "Large", "XLarge"):
