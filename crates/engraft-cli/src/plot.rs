@@ -1,5 +1,6 @@
-//! Pictures of network architectures: one box per layer, inputs above, results below.
+//! Pictures: of network architectures, one box per layer, inputs above, results below; and of comparisons.
 
+mod comparison;
 mod dot;
 mod layout; // start here: where everything stands
 mod png;
@@ -9,6 +10,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use engraft::{Error, Layer};
+
+pub use comparison::draw as comparison;
 
 /// A file format of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

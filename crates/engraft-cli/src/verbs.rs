@@ -2,6 +2,7 @@
 
 use crate::{exit::Outcome, options::Common};
 
+mod fit_choice;
 mod network;
 
 /// Declares the verbs' modules and the enum that clap parses, in the order in which the help lists them.
@@ -31,6 +32,8 @@ verbs! {
     evaluate => Evaluate,
     /// Classify images
     predict => Predict,
+    /// Train on many backbones and compare how good and how fast they are
+    compare => Compare,
     /// Write the backbone's features of images to a file
     embed => Embed,
     /// Show what is in a model file

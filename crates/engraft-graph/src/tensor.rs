@@ -80,6 +80,14 @@ impl TensorData {
         }
     }
 
+    /// Size of the elements, in bytes.
+    pub fn byte_len(&self) -> usize {
+        match self {
+            TensorData::F32(values) => size_of_val(&values[..]),
+            TensorData::F16(values) => size_of_val(&values[..]),
+        }
+    }
+
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -104,5 +112,6 @@ mod tests {
         let values = [1.0, -0.333_251_95, 65504.0, 5.960_464_5e-8];
         let tensor = Tensor::new(vec![4], TensorData::F16(values.map(f16::from_f32).to_vec())).unwrap();
         assert_eq!(*tensor.to_f32(), values);
+        assert_eq!(tensor.data().byte_len(), 4 * 2);
     }
 }

@@ -47,8 +47,9 @@ pub fn strength(index: usize) -> f64 {
 ///
 /// Every strength is scored by the accuracy of its out-of-fold predictions; equal scores go to the stronger. Decades
 /// are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
-/// starting where the last one ended. Of the candidates, each at its best strength, the first one within a standard
-/// error of the most accurate is chosen, the error being that of the difference, paired by image.
+/// starting where the last one ended. Of the candidates, each at its best strength, the first one is chosen unless the most
+/// accurate is better by more than a standard error of the difference, paired by image and corrected for continuity, so that
+/// a difference of an image or two decides nothing.
 ///
 /// `progress` sees one stage; strengths that need not be tried count as done.
 ///
@@ -143,22 +144,17 @@ fn past_the_best(tried: &[Outcome], labels: &[usize]) -> bool {
     learned && tried.len() > most_accurate(tried, labels) + PATIENCE
 }
 
-/// The first candidate if its accuracy is not more than one standard error below the best, else the best.
+/// The first candidate unless the best is better by more than one standard error, else the best.
+///
+/// Source: McNemar's test of paired answers, with the continuity correction of Edwards, Psychometrika 13 (1948).
 fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
     let best = most_accurate(outcomes, labels);
-    let ties = |outcome: &Outcome| {
-        let right = |predicted: Option<usize>, label: usize| f64::from(u8::from(predicted == Some(label)));
-        let pairs = outcomes[best].predicted.iter().zip(&outcome.predicted).zip(labels);
-        let differences: Vec<f64> = pairs
-            .filter(|((predicted, _), _)| predicted.is_some())
-            .map(|((&best, &other), &label)| right(best, label) - right(other, label))
-            .collect();
-        let count = differences.len() as f64;
-        let mean = differences.iter().sum::<f64>() / count;
-        let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / count;
-        mean <= (variance / count).sqrt()
-    };
-    if ties(&outcomes[0]) { 0 } else { best }
+    let right = |outcome: &Outcome, image: usize| outcome.predicted[image] == Some(labels[image]);
+    let differs = |image: &usize| right(&outcomes[best], *image) != right(&outcomes[0], *image);
+    let different: Vec<usize> = (0..labels.len()).filter(differs).collect();
+    let gained = different.iter().filter(|&&image| right(&outcomes[best], image)).count() as f64;
+    let lost = different.len() as f64 - gained;
+    if gained - lost - 1.0 > (gained + lost).sqrt() { best } else { 0 }
 }
 
 /// The folds of one candidate, each with the point its last descent reached.
@@ -406,6 +402,22 @@ mod tests {
         };
         let outcomes = [outcome(9, [1, 1]), outcome(8, [0, 0]), outcome(7, [0, 0]), outcome(6, [1, 0])];
         assert_eq!(most_accurate(&outcomes, &[0, 0]), 1);
+    }
+
+    #[test]
+    fn an_image_or_two_decide_nothing() {
+        // Images that only the second of two candidates gets right, those that only the first does, and the choice.
+        for (gained, lost, want) in
+            [(0, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 1), (4, 1, 0), (5, 1, 1), (9, 5, 0)]
+        {
+            let outcome = |classes: [usize; 2]| {
+                let predicted = [vec![Some(classes[0]); lost], vec![Some(classes[1]); gained]].concat();
+                Outcome { strength: 0, loss: 0.0, predicted }
+            };
+            let [first, second] = [outcome([0, 1]), outcome([1, 0])];
+            let labels = vec![0; gained + lost];
+            assert_eq!(first_or_best(&[first, second], &labels), want, "{gained} gained, {lost} lost");
+        }
     }
 
     #[test]

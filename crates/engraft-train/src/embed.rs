@@ -24,11 +24,17 @@ const DECODE_BUDGET_BYTES: u64 = 128 << 20;
 /// Entries that are stored before the store is brought back to its limit, at the latest.
 const TRIM_EVERY: u64 = 10_000;
 
-/// Turns image files into features of one backbone.
+/// A network whose features are taken.
+pub struct FeatureNetwork<'a> {
+    /// Its input is a square RGB image, its output a vector.
+    pub plan: &'a Plan,
+    /// Names the plan; fit and filter are filled in by the [`Embedder`].
+    pub space: FeatureSpace,
+}
+
+/// Turns image files into the features of one network, or of several side by side.
 pub struct Embedder<'a> {
-    plan: &'a Plan,
-    /// Names everything but fit and filter, which are filled in per request.
-    space: FeatureSpace,
+    networks: Vec<FeatureNetwork<'a>>,
     filter: Filter,
     store: Option<&'a Store>,
     limits: Limits,
@@ -47,7 +53,7 @@ pub struct EmbeddedImage {
     pub file_hash: Digest,
     /// Digest of the decoded pixels.
     pub pixel_hash: Digest,
-    /// Per requested fit, in their order, `[feature_len]`.
+    /// Per requested fit, in their order, the features of all networks one after another.
     pub features: Vec<Vec<f32>>,
 }
 
@@ -91,17 +97,16 @@ pub struct EmbedTimes {
 }
 
 impl<'a> Embedder<'a> {
-    /// An embedder for `plan`, whose input is a square RGB image and whose output is a vector. `space` names the plan;
-    /// its `fit` and `filter` are filled in by the embedder. Without a store everything is computed.
+    /// An embedder for `networks`, whose features are joined in their order. Each network's are stored under a key of
+    /// their own, whatever stands beside it. Without a store everything is computed.
     pub fn new(
-        plan: &'a Plan,
-        space: FeatureSpace,
+        mut networks: Vec<FeatureNetwork<'a>>,
         filter: Filter,
         store: Option<&'a Store>,
     ) -> Embedder<'a> {
+        networks.iter_mut().for_each(|network| filter.name().clone_into(&mut network.space.filter));
         Embedder {
-            plan,
-            space: FeatureSpace { filter: filter.name().to_owned(), ..space },
+            networks,
             filter,
             store,
             limits: Limits::default(),
@@ -144,7 +149,10 @@ impl<'a> Embedder<'a> {
     /// # Errors
     /// [`EmbedError::NotFinite`] or [`EmbedError::Engine`].
     pub fn embed_image(&self, image: &Image, fit: Fit) -> Result<Vec<f32>, EmbedError> {
-        self.run(&fit_image(image, self.space.input[0], fit, self.filter), true)
+        let run = |network: &FeatureNetwork| {
+            self.run(network, &fit_image(image, network.side_px(), fit, self.filter), true)
+        };
+        Ok(self.networks.iter().map(run).collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Where the time went so far.
@@ -162,29 +170,46 @@ impl<'a> Embedder<'a> {
         let read = || ReadFile::open(path, &self.limits, &self.budget);
         let file = self.timed(&self.decode_nanos, read)?;
         let file_hash = file.hash();
-        let keys: Vec<FeatureKey> = fits.iter().map(|&fit| self.key(file_hash, fit)).collect();
-        let stored = self.timed(&self.decode_nanos, || self.look_up(&keys));
+        let requests = self.requests(file_hash, fits);
+        let stored = self.timed(&self.decode_nanos, || self.look_up(&requests));
         if let Some((pixel_hash, features)) = stored {
-            return Ok(EmbeddedImage { file_hash, pixel_hash, features });
+            return Ok(EmbeddedImage { file_hash, pixel_hash, features: self.joined(&features) });
         }
-        let side_px = self.space.input[0];
         // The image and its share of the memory budget are gone before the network runs: a thread that waits for others
         // there may begin another image, and must not hold a permit while it asks for one.
         let (pixel_hash, fitted) = self.timed(&self.decode_nanos, || {
             let read = file.decode(&self.limits)?;
-            let fitted: Vec<Image> =
-                fits.iter().map(|&fit| fit_image(&read.image, side_px, fit, self.filter)).collect();
+            let fitted: Vec<Image> = requests
+                .iter()
+                .map(|request| fit_image(&read.image, request.network.side_px(), request.fit, self.filter))
+                .collect();
             Ok::<_, ReadError>((read.image.pixel_hash(), fitted))
         })?;
-        let compute = |(key, fitted)| self.compute(fitted, pixel_hash, key, alone);
-        let features = keys.iter().zip(&fitted).map(compute).collect::<Result<_, _>>()?;
-        Ok(EmbeddedImage { file_hash, pixel_hash, features })
+        let compute = |(request, fitted)| self.compute(request, fitted, pixel_hash, alone);
+        let features = requests.iter().zip(&fitted).map(compute).collect::<Result<Vec<_>, _>>()?;
+        Ok(EmbeddedImage { file_hash, pixel_hash, features: self.joined(&features) })
     }
 
-    /// The features under every key, if all are stored.
-    fn look_up(&self, keys: &[FeatureKey]) -> Option<(Digest, Vec<Vec<f32>>)> {
+    /// What has to be known of an image, fit by fit.
+    fn requests(&self, image: Digest, fits: &[Fit]) -> Vec<Request<'_, 'a>> {
+        let request = |fit: Fit, network| {
+            let FeatureNetwork { space, .. }: &FeatureNetwork = network;
+            let space = FeatureSpace { fit: fit.name().to_owned(), ..space.clone() };
+            Request { network, fit, key: FeatureKey { image, space } }
+        };
+        fits.iter().flat_map(|&fit| self.networks.iter().map(move |network| request(fit, network))).collect()
+    }
+
+    /// The features of all networks side by side, fit by fit.
+    fn joined(&self, features: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        features.chunks(self.networks.len()).map(<[Vec<f32>]>::concat).collect()
+    }
+
+    /// The features of every request, if all are stored.
+    fn look_up(&self, requests: &[Request]) -> Option<(Digest, Vec<Vec<f32>>)> {
         let store = self.store?;
-        let found = keys.iter().map(|key| store.get(key)).collect::<Option<Vec<StoredFeatures>>>()?;
+        let found = requests.iter().map(|request| store.get(&request.key));
+        let found = found.collect::<Option<Vec<StoredFeatures>>>()?;
         let pixel_hash = found.first()?.pixel_hash;
         Some((pixel_hash, found.into_iter().map(|stored| stored.values).collect()))
     }
@@ -192,17 +217,17 @@ impl<'a> Embedder<'a> {
     /// The features of a fitted image under its key, stored if they were not.
     fn compute(
         &self,
+        request: &Request,
         fitted: &Image,
         pixel_hash: Digest,
-        key: &FeatureKey,
         alone: bool,
     ) -> Result<Vec<f32>, EmbedError> {
-        if let Some(stored) = self.store.and_then(|store| store.get(key)) {
+        if let Some(stored) = self.store.and_then(|store| store.get(&request.key)) {
             return Ok(stored.values);
         }
-        let stored = StoredFeatures { pixel_hash, values: self.run(fitted, alone)? };
+        let stored = StoredFeatures { pixel_hash, values: self.run(request.network, fitted, alone)? };
         if let Some(store) = self.store {
-            self.note(store.put(key, &stored));
+            self.note(store.put(&request.key, &stored));
             self.untrimmed.fetch_add(1, Ordering::Relaxed);
             self.trim(TRIM_EVERY);
         }
@@ -224,20 +249,16 @@ impl<'a> Embedder<'a> {
         }
     }
 
-    /// Runs the network on this thread, or on all of them for an image that is alone.
-    fn run(&self, image: &Image, alone: bool) -> Result<Vec<f32>, EmbedError> {
-        let mut values = vec![0.0; self.space.feature_len];
+    /// Runs a network on this thread, or on all of them for an image that is alone.
+    fn run(&self, network: &FeatureNetwork, image: &Image, alone: bool) -> Result<Vec<f32>, EmbedError> {
+        let mut values = vec![0.0; network.space.feature_len];
         self.timed(&self.network_nanos, || {
             if alone {
-                return self.plan.run_u8(&[&image.pixels], &mut values);
+                return network.plan.run_u8(&[&image.pixels], &mut values);
             }
-            self.plan.run_u8_here(&image.pixels, &mut values)
+            network.plan.run_u8_here(&image.pixels, &mut values)
         })?;
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(EmbedError::NotFinite) }
-    }
-
-    fn key(&self, image: Digest, fit: Fit) -> FeatureKey {
-        FeatureKey { image, space: FeatureSpace { fit: fit.name().to_owned(), ..self.space.clone() } }
     }
 
     fn timed<T>(&self, nanos: &AtomicU64, work: impl FnOnce() -> T) -> T {
@@ -245,6 +266,19 @@ impl<'a> Embedder<'a> {
         let result = work();
         nanos.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         result
+    }
+}
+
+/// One vector that is asked for.
+struct Request<'n, 'a> {
+    network: &'n FeatureNetwork<'a>,
+    fit: Fit,
+    key: FeatureKey,
+}
+
+impl FeatureNetwork<'_> {
+    fn side_px(&self) -> usize {
+        self.space.input[0]
     }
 }
 
@@ -271,21 +305,29 @@ mod tests {
     const PLANTED: [f32; FEATURE_LEN] = [7.0, 8.0, 9.0];
 
     fn plan() -> Plan {
+        plan_of(1)
+    }
+
+    fn plan_of(seed: u64) -> Plan {
         let mut net = GraphBuilder::new();
         let image = net.input("image", [SIDE_PX, SIDE_PX, 3]).unwrap();
         let x = net.conv2d("conv", image, FEATURE_LEN, 3, 1, Padding::Same).unwrap();
         let output = net.global_average_pool2d("pool", x).unwrap();
         let graph = net.finish(output).unwrap();
         let mut weights = NamedTensors::new();
-        let kernel = Tensor::from_f32(vec![3, 3, 3, FEATURE_LEN], noise(1, 27 * FEATURE_LEN)).unwrap();
+        let kernel = Tensor::from_f32(vec![3, 3, 3, FEATURE_LEN], noise(seed, 27 * FEATURE_LEN)).unwrap();
         weights.insert("conv/kernel", kernel).unwrap();
         Plan::compile(&graph, &weights, &PlanOptions::from_env().unwrap()).unwrap()
     }
 
-    fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
+    fn space() -> FeatureSpace {
         let space = FeatureSpace { input: [SIDE_PX; 2], ..stores::key("", "").space };
         assert_eq!(space.feature_len, FEATURE_LEN);
-        Embedder::new(plan, space, Filter::Bicubic, store)
+        space
+    }
+
+    fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
+        Embedder::new(vec![FeatureNetwork { plan, space: space() }], Filter::Bicubic, store)
     }
 
     /// Writes `count` different pictures, wider than high, so that fits differ.
@@ -298,9 +340,13 @@ mod tests {
         (0..count).map(write).collect()
     }
 
+    fn key_of(embedder: &Embedder, path: &Path, fit: Fit) -> FeatureKey {
+        embedder.requests(Digest::of(&fs::read(path).unwrap()), &[fit]).remove(0).key
+    }
+
     /// Stores other features than the network would give, under the key of the file.
     fn plant(embedder: &Embedder, store: &Store, path: &Path, fit: Fit) {
-        let key = embedder.key(Digest::of(&fs::read(path).unwrap()), fit);
+        let key = key_of(embedder, path, fit);
         let pixel_hash = Digest::of(b"planted");
         store.put(&key, &StoredFeatures { pixel_hash, values: PLANTED.to_vec() }).unwrap();
     }
@@ -344,13 +390,40 @@ mod tests {
     }
 
     #[test]
+    fn networks_side_by_side_share_the_store_with_each_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plans, store) = ([plan(), plan_of(2)], stores::store(&folder.path().join("store"), u64::MAX));
+        let paths = pictures(folder.path(), 2);
+        let network = |index: usize| FeatureNetwork {
+            plan: &plans[index],
+            space: FeatureSpace { backbone_sha256: index.to_string(), ..space() },
+        };
+        let of = |networks: &[usize], store| {
+            Embedder::new(networks.iter().map(|&index| network(index)).collect(), Filter::Bicubic, store)
+        };
+        let fits = [Fit::Stretch, Fit::Crop];
+        let [first, second] = [0, 1].map(|index| features(&of(&[index], None), &paths, &fits));
+        features(&of(&[1], Some(&store)), &paths, &fits);
+        let both = of(&[1, 0], Some(&store));
+        let joined = features(&both, &paths, &fits);
+        for (image, fit) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let want = [&second[image][fit][..], &first[image][fit]].concat();
+            assert_eq!(joined[image][fit], want, "image {image}, fit {fit}");
+        }
+        assert_eq!(store.info().unwrap().entries, 8, "the second network's were there");
+        let alone = of(&[0], Some(&store));
+        assert_eq!(features(&alone, &paths, &fits), first);
+        assert_eq!(alone.times().network, Duration::ZERO, "stored by both together");
+    }
+
+    #[test]
     fn a_damaged_entry_is_embedded_again() {
         let folder = tempfile::tempdir().unwrap();
         let (plan, store) = (plan(), stores::store(&folder.path().join("store"), u64::MAX));
         let paths = pictures(folder.path(), 1);
         let stored = embedder(&plan, Some(&store));
         let computed = features(&stored, &paths, &[Fit::Stretch]);
-        let key = stored.key(Digest::of(&fs::read(&paths[0]).unwrap()), Fit::Stretch);
+        let key = key_of(&stored, &paths[0], Fit::Stretch);
         stores::damage(&store, &key);
         assert_eq!(store.get(&key), None);
         assert_eq!(features(&stored, &paths, &[Fit::Stretch]), computed);

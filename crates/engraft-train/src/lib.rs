@@ -17,7 +17,7 @@ mod cholesky;
 mod matrix;
 
 pub use cross_validate::{OPTIMISTIC, STRENGTHS, Selection, select, strength};
-pub use embed::{EmbedError, EmbedTimes, EmbeddedImage, Embedder};
+pub use embed::{EmbedError, EmbedTimes, EmbeddedImage, Embedder, FeatureNetwork};
 pub use error::Error;
 pub use features::Features;
 pub use folds::{FoldWarning, Folds};

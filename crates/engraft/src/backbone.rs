@@ -1,74 +1,77 @@
-//! A pretrained network, ready to turn images into features.
+//! A pretrained network, or several side by side, ready to turn images into features.
+
+mod names;
+mod part;
+mod throughput;
 
 use std::path::Path;
 
-use engraft_data::{DECODER_REVISION, Digest};
-use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
-use engraft_graph::{Graph, NamedTensors};
-use engraft_train::{FeatureSpace, Progress, Silent};
-use engraft_zoo::{Ending, GraphSettings, Source};
-use serde::{Deserialize, Serialize};
+use engraft_data::{Digest, Filter};
+use engraft_engine::EngineError;
+use engraft_train::{Embedder, Progress, Silent, Store};
+use serde::Serialize;
 
-use crate::{Error, tensors_digest::tensors_digest, weights};
+use crate::Error;
+pub(crate) use names::specs;
+pub(crate) use part::BackbonePart;
+pub use part::PartInfo;
 
-/// A frozen network from a square RGB image to a feature vector.
+/// Most networks of a combination.
+pub(crate) const MAX_PARTS: usize = 16;
+
+/// Frozen networks from a square RGB image to one feature vector: that of each network, one after another.
 pub struct Backbone {
-    pub(crate) info: BackboneInfo,
-    pub(crate) graph: Graph,
-    pub(crate) weights: NamedTensors,
-    pub(crate) plan: Plan,
+    info: BackboneInfo,
+    parts: Vec<BackbonePart>,
 }
 
 /// What identifies a backbone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackboneInfo {
-    /// Its name in the zoo.
+    /// Its name in the zoo; of a combination the names of its parts, joined by `+`.
     pub name: String,
-    /// SHA-256 of the weight file it was made from.
+    /// SHA-256 of the weight file it was made from; of a combination that of the parts' digests in hexadecimal, joined by
+    /// `+`.
     pub weights_sha256: String,
-    /// Side of its square input, in pixels.
+    /// Side of its square input, in pixels; of a combination the largest one.
     pub input_size: usize,
     /// Length of its feature vector.
     pub features: usize,
+    /// The networks it consists of, in the order of their features; a single one of a backbone that is no combination.
+    pub parts: Vec<PartInfo>,
 }
 
 impl Backbone {
     /// The backbone inside the binary.
     pub const DEFAULT: &str = "efficientnet_lite0";
 
-    /// Opens the backbone `name` with its weights from `weights`, or else from where [`open_with`](Backbone::open_with)
-    /// finds them; nobody sees the progress of a download.
+    /// Opens the backbone `name`, or the combination `a+b+c`, with its weights from `weights`, or else from where
+    /// [`open_with`](Backbone::open_with) finds them; nobody sees the progress of a download.
     ///
     /// # Errors
-    /// If the name is unknown, or its weights are missing or wrong.
+    /// As [`Backbone::open_with`].
     pub fn open(name: &str, weights: Option<&Path>) -> Result<Backbone, Error> {
         Backbone::open_with(name, weights, &Silent)
     }
 
-    /// Opens the backbone `name` with its weights from `weights`, or else from the first of: the folder that the
-    /// environment variable `ENGRAFT_WEIGHTS` names, the binary, our cache, Keras' cache, the Hugging Face hub's cache, the
-    /// official address or `ENGRAFT_MIRROR`, unless `ENGRAFT_OFFLINE` is set.
+    /// Opens the backbone `name`, or the combination `a+b+c`, with its weights from `weights`, or else from the first of:
+    /// the folder that the environment variable `ENGRAFT_WEIGHTS` names, the binary, our cache, Keras' cache, the Hugging
+    /// Face hub's cache, the official address or `ENGRAFT_MIRROR`, unless `ENGRAFT_OFFLINE` is set.
     ///
     /// # Errors
-    /// If the name is unknown, or its weights are missing or wrong.
+    /// If a name is unknown, empty or there twice, if weights are missing or wrong, or if one file is named for several
+    /// backbones.
     pub fn open_with(name: &str, weights: Option<&Path>, progress: &dyn Progress) -> Result<Backbone, Error> {
-        let opened = match weights {
-            Some(path) => engraft_zoo::open(name, Source::File(path), Ending::Features)?,
-            None => {
-                // An unknown name must not be found out after a download.
-                engraft_zoo::backbone(name)?;
-                let located = weights::locate(name, Ending::Features, progress)?;
-                engraft_zoo::open(name, located.source(), Ending::Features)?
-            }
-        };
-        let info = BackboneInfo {
-            name: opened.spec.name.to_owned(),
-            weights_sha256: opened.weights_sha256,
-            input_size: opened.spec.preprocessing.input_side_px,
-            features: opened.spec.feature_len,
-        };
-        Backbone::compile(info, opened.graph, opened.weights).map_err(Error::Engine)
+        let specs = specs(name)?;
+        if let (Some(path), [_, _, ..]) = (weights, &specs[..]) {
+            return Err(Error::Setting {
+                setting: "--weights",
+                found: format!("the file {} for the combination {name}", path.display()),
+                expected: "the weight files of all its backbones in the folder that ENGRAFT_WEIGHTS names",
+            });
+        }
+        let parts = specs.into_iter().map(|spec| BackbonePart::open(spec, weights, progress));
+        Ok(Backbone::of_parts(parts.collect::<Result<_, Error>>()?))
     }
 
     /// What identifies it.
@@ -76,61 +79,141 @@ impl Backbone {
         &self.info
     }
 
-    /// Its network.
-    pub fn graph(&self) -> &Graph {
-        &self.graph
+    /// Values in its weights.
+    pub fn parameters(&self) -> usize {
+        self.parts.iter().map(|part| part.graph.parameter_count()).sum()
+    }
+
+    /// Size of its weights in the types in which they were loaded, in bytes.
+    pub fn weights_bytes(&self) -> usize {
+        self.parts.iter().map(BackbonePart::weights_bytes).sum()
     }
 
     /// The instruction set it runs on.
     pub fn instruction_set(&self) -> &'static str {
-        self.plan.isa_name()
+        self.parts[0].plan.isa_name()
     }
 
-    /// The same network for images of another height and width, in pixels.
+    /// A backbone of one or more networks.
+    pub(crate) fn of_parts(parts: Vec<BackbonePart>) -> Backbone {
+        Backbone { info: BackboneInfo::of(parts.iter().map(|part| part.info.clone()).collect()), parts }
+    }
+
+    /// Its networks, at least one.
+    pub(crate) fn parts(&self) -> &[BackbonePart] {
+        &self.parts
+    }
+
+    /// Memory that one thread needs to run it, in bytes.
+    pub(crate) fn worker_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.plan.worker_bytes()).sum()
+    }
+
+    /// The same networks for images of another height and width, in pixels.
     pub(crate) fn at_size(self, input_px: [usize; 2]) -> Result<Backbone, Error> {
-        let spec = engraft_zoo::backbone(&self.info.name)?;
-        let mut settings = GraphSettings {
-            input_px: [spec.preprocessing.input_side_px; 2],
-            ending: Ending::Features,
-            official_weights: true,
-        };
-        settings.official_weights = self.graph == spec.graph_with(&settings)?;
-        let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
-        Ok(Backbone::compile(self.info, graph, self.weights)?)
+        let parts = self.parts.into_iter().map(|part| part.at_size(input_px));
+        Ok(Backbone { info: self.info, parts: parts.collect::<Result<_, Error>>()? })
     }
 
-    pub(crate) fn compile(
-        info: BackboneInfo,
-        graph: Graph,
-        weights: NamedTensors,
-    ) -> Result<Backbone, EngineError> {
-        let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
-        Ok(Backbone { info, graph, weights, plan })
+    /// What turns image files into its features.
+    pub(crate) fn embedder<'a>(&'a self, filter: Filter, store: Option<&'a Store>) -> Embedder<'a> {
+        Embedder::new(self.parts.iter().map(BackbonePart::feature_network).collect(), filter, store)
     }
 
-    /// Names this backbone's features; fit and filter are filled in where images are embedded.
-    pub(crate) fn feature_space(&self) -> FeatureSpace {
-        let side_px = self.info.input_size;
-        FeatureSpace {
-            // What a model file says of its weights is not believed: only the weights themselves decide features.
-            backbone_sha256: tensors_digest(&self.weights).to_string(),
-            graph: graph_digest(&self.graph),
-            output: self.graph.node(self.graph.output()).name.clone(),
-            input: [side_px, side_px],
-            feature_len: self.info.features,
-            fit: String::new(),
-            filter: String::new(),
-            decoder: DECODER_REVISION.to_owned(),
-            engine: ENGINE_REVISION.to_owned(),
-            precision: "f32".to_owned(),
-            instruction_set: self.instruction_set().to_owned(),
-            view: "original".to_owned(),
+    /// The features of images in memory, row by row; `run` does what it is named after for one network.
+    pub(crate) fn run_images(
+        &self,
+        images: usize,
+        run: impl Fn(&BackbonePart, &mut [f32]) -> Result<(), EngineError>,
+    ) -> Result<Vec<f32>, EngineError> {
+        let mut rows = vec![0.0; images * self.info.features];
+        let mut begin = 0;
+        for part in &self.parts {
+            let mut features = vec![0.0; images * part.info.features];
+            run(part, &mut features)?;
+            let end = begin + part.info.features;
+            let places = rows.chunks_exact_mut(self.info.features);
+            for (row, values) in places.zip(features.chunks_exact(part.info.features)) {
+                row[begin..end].copy_from_slice(values);
+            }
+            begin = end;
+        }
+        Ok(rows)
+    }
+}
+
+impl BackboneInfo {
+    /// The description of a backbone of these networks.
+    pub(crate) fn of(parts: Vec<PartInfo>) -> BackboneInfo {
+        let joined = |of: fn(&PartInfo) -> &str| parts.iter().map(of).collect::<Vec<_>>().join("+");
+        BackboneInfo {
+            name: joined(|part| &part.name),
+            weights_sha256: match &parts[..] {
+                [part] => part.weights_sha256.clone(),
+                _ => Digest::of(joined(|part| &part.weights_sha256).as_bytes()).to_string(),
+            },
+            input_size: parts.iter().map(|part| part.input_size).max().unwrap_or(0),
+            features: parts.iter().map(|part| part.features).sum(),
+            parts,
         }
     }
 }
 
-/// A network's description identifies it; the order of its fields is fixed.
-fn graph_digest(graph: &Graph) -> Digest {
-    let json = serde_json::to_vec(graph).expect("a graph of plain numbers and strings always serialises");
-    Digest::of(&json)
+#[cfg(test)]
+pub(crate) mod tests {
+    use engraft_graph::{GraphBuilder, NamedTensors, Padding, Tensor};
+    use engraft_testing::noise;
+
+    use super::*;
+
+    /// A network of one convolution, for square images of side `input_size`.
+    pub(crate) fn tiny_part(name: &str, input_size: usize, features: usize) -> BackbonePart {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [input_size, input_size, 3]).unwrap();
+        let x = net.conv2d("conv", image, features, 3, 1, Padding::Same).unwrap();
+        let output = net.global_average_pool2d("pool", x).unwrap();
+        let mut weights = NamedTensors::new();
+        let kernel = Tensor::from_f32(vec![3, 3, 3, features], noise(features as u64, 27 * features));
+        weights.insert("conv/kernel", kernel.unwrap()).unwrap();
+        let info = part(name, input_size, features);
+        BackbonePart::compile(info, net.finish(output).unwrap(), weights).unwrap()
+    }
+
+    fn part(name: &str, input_size: usize, features: usize) -> PartInfo {
+        PartInfo { name: name.to_owned(), weights_sha256: format!("sha of {name}"), input_size, features }
+    }
+
+    #[test]
+    fn a_combination_is_described_by_its_parts() {
+        let one = BackboneInfo::of(vec![part("a", 224, 1280)]);
+        assert_eq!((&*one.name, &*one.weights_sha256), ("a", "sha of a"));
+        assert_eq!((one.input_size, one.features), (224, 1280));
+        let two = BackboneInfo::of(vec![part("b", 240, 7), part("a", 224, 1280)]);
+        assert_eq!((&*two.name, two.input_size, two.features), ("b+a", 240, 1287));
+        assert_eq!(two.weights_sha256, Digest::of(b"sha of b+sha of a").to_string());
+    }
+
+    #[test]
+    fn rows_hold_the_features_of_every_network_in_order() {
+        let backbone = Backbone::of_parts(vec![tiny_part("a", 4, 2), tiny_part("b", 4, 3)]);
+        let images: Vec<Vec<u8>> = (0..2).map(|seed| engraft_testing::noise_u8(seed, 48)).collect();
+        let images: Vec<&[u8]> = images.iter().map(|image| &image[..]).collect();
+        let rows = backbone.run_images(2, |part, out| part.plan.run_u8(&images, out)).unwrap();
+        let alone = |part: usize, image: usize| {
+            let mut out = vec![0.0; backbone.parts()[part].info.features];
+            backbone.parts()[part].plan.run_u8(&images[image..=image], &mut out).unwrap();
+            out
+        };
+        assert_eq!(rows, [alone(0, 0), alone(1, 0), alone(0, 1), alone(1, 1)].concat());
+        assert_eq!((backbone.parameters(), backbone.weights_bytes()), (27 * 5, 27 * 5 * 4));
+        assert!(backbone.images_per_second().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn one_file_is_not_the_weights_of_several_backbones() {
+        let opened = Backbone::open("efficientnet_lite0+efficientnet_lite1", Some("w.safetensors".as_ref()));
+        let error = opened.err().unwrap().to_string();
+        assert!(error.starts_with("--weights is the file w.safetensors for the combination"), "{error}");
+        assert!(error.contains("ENGRAFT_WEIGHTS"), "{error}");
+    }
 }

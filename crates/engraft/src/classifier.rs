@@ -58,7 +58,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        model_file::write(path, &self.header, &self.backbone.weights, &self.head)
+        model_file::write(path, &self.header, &self.backbone, &self.head)
     }
 
     /// Names of the classes, in the order of all probabilities.
@@ -76,6 +76,44 @@ impl Classifier {
     }
 
     fn embedder<'a>(&'a self, store: Option<&'a Store>) -> Embedder<'a> {
-        Embedder::new(&self.backbone.plan, self.backbone.feature_space(), self.filter, store)
+        self.backbone.embedder(self.filter, store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use engraft_testing::noise_u8;
+
+    use super::*;
+    use crate::{Silent, backbone::tests::tiny_part};
+
+    #[test]
+    fn a_loaded_combination_predicts_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, seeds) in [("a", 0..6_u64), ("b", 6..12)] {
+            let class = folder.path().join("data").join(class);
+            fs::create_dir_all(&class).unwrap();
+            for seed in seeds {
+                let image = [&b"P6 9 5 255\n"[..], &noise_u8(seed, 9 * 5 * 3)].concat();
+                fs::write(class.join(format!("{seed}.ppm")), image).unwrap();
+            }
+        }
+        let backbone = Backbone::of_parts(vec![tiny_part("one", 6, 3), tiny_part("other", 4, 2)]);
+        let (data, options) = (folder.path().join("data"), TrainOptions::default());
+        let (trained, report) = Classifier::train(&data, backbone, &options, None, &Silent).unwrap();
+        assert_eq!((&*report.backbone.name, report.backbone.features), ("one+other", 5));
+        let path = folder.path().join("model");
+        trained.save(&path).unwrap();
+        let loaded = Classifier::load(&path).unwrap();
+        for seed in 20..25 {
+            let image = Image { width: 8, height: 6, pixels: noise_u8(seed, 8 * 6 * 3) };
+            let bits = |model: &Classifier| {
+                let probabilities = model.probabilities(&image).unwrap();
+                probabilities.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+            };
+            assert_eq!(bits(&loaded), bits(&trained), "image {seed}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use engraft_formats::{
     safetensors,
 };
 use engraft_graph::{NamedTensors, Tensor};
-use engraft_train::{Embedder, Progress, Store};
+use engraft_train::{Progress, Store};
 use serde::Serialize;
 
 use crate::{
@@ -148,7 +148,7 @@ fn embed_files(
 ) -> Result<FeatureTable, Error> {
     let mut scan = scan_flat(&[data.to_owned()]);
     scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
-    let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
+    let embedder = backbone.embedder(options.filter, store);
     let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
     let Usable { images, skipped } = embed_usable(&embedder, &paths, &[options.fit], "embedding", progress)?;
     scan.skipped.extend(skipped);
@@ -219,21 +219,17 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
 
 /// The features of each image of a chunk, row by row, computed in the current rayon pool.
 fn run_chunk(backbone: &Backbone, values: &NpyValues, image_len: usize) -> Result<Vec<f32>, Error> {
-    let features = |images: usize| vec![0.0; images * backbone.info.features];
-    match values {
+    let features = match values {
         NpyValues::U8(values) => {
             let images: Vec<&[u8]> = values.chunks_exact(image_len).collect();
-            let mut out = features(images.len());
-            backbone.plan.run_u8(&images, &mut out)?;
-            Ok(out)
+            backbone.run_images(images.len(), |part, out| part.plan.run_u8(&images, out))
         }
         NpyValues::F32(values) => {
             let images: Vec<&[f32]> = values.chunks_exact(image_len).collect();
-            let mut out = features(images.len());
-            backbone.plan.run_f32(&images, &mut out)?;
-            Ok(out)
+            backbone.run_images(images.len(), |part, out| part.plan.run_f32(&images, out))
         }
-    }
+    };
+    Ok(features?)
 }
 
 impl FeatureTable {

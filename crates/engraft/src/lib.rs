@@ -17,6 +17,7 @@
 
 mod backbone;
 mod classifier; // start here
+mod comparison;
 mod error;
 mod feature_table;
 mod listing;
@@ -27,23 +28,26 @@ mod weights;
 
 mod atomic_file;
 mod embedded_part;
+mod joined_graph;
 mod model_file;
 mod skipped;
 mod stored_score;
 mod tensors_digest;
+mod weights_status;
 
 pub use atomic_file::{check_writable, write_file};
-pub use backbone::{Backbone, BackboneInfo};
+pub use backbone::{Backbone, BackboneInfo, PartInfo};
 pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
     Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
+pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode, is_decoding};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
 pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
-pub use listing::{BackboneListing, backbones};
+pub use listing::{BackboneListing, available_backbones, backbones};
 pub use manifest::{DataParts, Manifest, PartRecord};
 pub use model_file::Preprocessing;
 pub use network::{Layer, Network, NetworkOptions};
@@ -51,6 +55,7 @@ pub use skipped::{SkippedFile, printable, skipped_lines};
 pub use stored_score::RecordedScore;
 pub use summary::Summary;
 pub use weights::{FetchedWeights, WeightCache, WeightCacheInfo, fetch_weights, fetchable_backbones};
+pub use weights_status::WeightsStatus;
 
 /// A pool of `threads` threads for everything in this library; run work in it with `install`.
 ///

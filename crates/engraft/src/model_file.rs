@@ -1,71 +1,46 @@
 //! The one file a classifier is kept in.
 //!
 //! A safetensors file with two entries of metadata: `engraft`, a JSON [`Header`], and `sha256`, a digest of the header and
-//! of every tensor. Tensors are `head/…` and `backbone/…`, each in the type it was loaded in. The file holds no time,
-//! duration, thread count or path, so that equal training gives equal bytes. Reading runs no code and trusts no length.
+//! of every tensor. Tensors are `head/…`, and `backbone/0/…`, `backbone/1/…` for each network of the backbone, in the type
+//! they were loaded in. The file holds no time, duration, thread count or path, so that equal training gives equal bytes.
+//! Reading runs no code and trusts no length.
+
+mod header;
+mod tensors;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fs::{self, File},
     io::Read,
     path::Path,
 };
 
-use engraft_data::Digest;
 use engraft_engine::EngineError;
 use engraft_formats::safetensors;
-use engraft_graph::{Graph, NamedTensors, Shape, Tensor};
+use engraft_graph::NamedTensors;
 use engraft_train::LinearHead;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     Error,
-    backbone::{Backbone, BackboneInfo},
-    classifier::MAX_CLASSES,
+    backbone::{Backbone, BackbonePart},
     error::ModelProblem,
-    manifest::Manifest,
-    stored_score::StoredScore,
-    tensors_digest::tensors_digest,
 };
+pub use header::Preprocessing;
+pub(crate) use header::{Header, StoredPart};
+use tensors::{content_digest, joined, split};
 
 /// The layout described above. A file with another number is refused.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Larger files are no models of this program.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// Largest input side of a stored network, in pixels; bounds the memory a hostile file can ask for.
-const MAX_INPUT_SIDE_PX: usize = 2048;
-
-/// Most memory that one thread may need to run a stored network, in bytes; bounds it likewise.
+/// Most memory that one thread may need to run the stored networks, in bytes; bounds what a hostile file can ask for.
 const MAX_WORKER_BYTES: usize = 1 << 30;
 
 const HEADER_KEY: &str = "engraft";
 const DIGEST_KEY: &str = "sha256";
-const HEAD: &str = "head/";
-const BACKBONE: &str = "backbone/";
-
-/// Everything about a classifier that is not a tensor.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Header {
-    pub format: u32,
-    pub classes: Vec<String>,
-    pub preprocessing: Preprocessing,
-    pub backbone: BackboneInfo,
-    pub training: Manifest<StoredScore>,
-    pub graph: Graph,
-}
-
-/// How an image is brought to the network's input; scaling of pixels is part of the network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preprocessing {
-    /// How an image of any shape fills the input square.
-    pub fit: String,
-    /// The filter it is resized with.
-    pub filter: String,
-}
 
 /// A model file's content, checked.
 pub(crate) struct ModelFile {
@@ -78,11 +53,12 @@ pub(crate) struct ModelFile {
 pub(crate) fn write(
     path: &Path,
     header: &Header,
-    weights: &NamedTensors,
+    backbone: &Backbone,
     head: &LinearHead,
 ) -> Result<(), Error> {
     let problem = |problem: ModelProblem| Error::Model { path: path.to_owned(), problem };
-    let bytes = encode(header, weights, head).map_err(problem)?;
+    let weights: Vec<&NamedTensors> = backbone.parts().iter().map(|part| &part.weights).collect();
+    let bytes = encode(header, &weights, head).map_err(problem)?;
     crate::atomic_file::write_file(path, &bytes)
 }
 
@@ -112,11 +88,8 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn encode(header: &Header, weights: &NamedTensors, head: &LinearHead) -> Result<Vec<u8>, ModelProblem> {
-    let mut tensors = head_tensors(head)?;
-    for (name, tensor) in weights.iter() {
-        tensors.insert(format!("{BACKBONE}{name}"), tensor.clone())?;
-    }
+fn encode(header: &Header, weights: &[&NamedTensors], head: &LinearHead) -> Result<Vec<u8>, ModelProblem> {
+    let tensors = joined(head, weights)?;
     let json = serde_json::to_string(header).map_err(|error| ModelProblem::Header(error.to_string()))?;
     let digest = content_digest(&json, &tensors).to_string();
     let metadata = BTreeMap::from([(HEADER_KEY.to_owned(), json), (DIGEST_KEY.to_owned(), digest)]);
@@ -134,15 +107,19 @@ fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
     }
     let header: Header =
         serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
-    let (head, weights) = split(file.tensors)?;
-    check(&header, &head)?;
-    header.graph.check_weights(&weights)?;
-    check_all_used(&header.graph, &weights)?;
-    let backbone = Backbone::compile(header.backbone.clone(), header.graph.clone(), weights)?;
-    let worker_bytes = backbone.plan.worker_bytes();
+    header.check_parts()?;
+    let (head, weights) = split(file.tensors, header.parts.len())?;
+    header.check_head(&head)?;
+    header.check_weights(&weights)?;
+    let compile = |(part, weights): (&StoredPart, NamedTensors)| {
+        BackbonePart::compile(part.backbone.clone(), part.graph.clone(), weights)
+    };
+    let parts = header.parts.iter().zip(weights).map(compile).collect::<Result<_, EngineError>>()?;
+    let backbone = Backbone::of_parts(parts);
+    let worker_bytes = backbone.worker_bytes();
     if worker_bytes > MAX_WORKER_BYTES {
         let problem = format!(
-            "its network needs {worker_bytes} bytes a thread, at most {MAX_WORKER_BYTES} are allowed"
+            "its networks need {worker_bytes} bytes a thread, at most {MAX_WORKER_BYTES} are allowed"
         );
         return Err(ModelProblem::Header(problem));
     }
@@ -163,97 +140,18 @@ fn check_version(json: &str) -> Result<(), ModelProblem> {
     Ok(())
 }
 
-fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
-    let side = header.backbone.input_size;
-    let input = header.graph.nodes().first().map(|node| node.shape);
-    if side > MAX_INPUT_SIDE_PX || input != Some(Shape::map(side, side, 3)) {
-        return Err(ModelProblem::Header(format!("input size {side} does not fit the network")));
-    }
-    let mut names = HashSet::new();
-    if let Some(twin) = header.classes.iter().find(|class| !names.insert(*class)) {
-        return Err(ModelProblem::Header(format!("class `{twin}` is named twice")));
-    }
-    let features = header.backbone.features;
-    if header.graph.output_shape() != Shape::vector(features) || head.dim() != features {
-        return Err(ModelProblem::Head(format!(
-            "it takes {} features, the backbone gives {features}",
-            head.dim()
-        )));
-    }
-    if header.classes.len() > MAX_CLASSES {
-        let found = header.classes.len();
-        return Err(ModelProblem::Header(format!(
-            "it has {found} classes, at most {MAX_CLASSES} are allowed"
-        )));
-    }
-    if head.classes() != header.classes.len() {
-        let (found, expected) = (head.classes(), header.classes.len());
-        return Err(ModelProblem::Head(format!("it tells {found} classes apart, {expected} are named")));
-    }
-    if header.training.scores().any(|score| !score.fits(header.classes.len())) {
-        let problem = format!("a score is not about its {} classes", header.classes.len());
-        return Err(ModelProblem::Header(problem));
-    }
-    Ok(())
-}
-
-fn check_all_used(graph: &Graph, weights: &NamedTensors) -> Result<(), ModelProblem> {
-    let used: HashSet<String> = graph.weights().into_iter().map(|spec| spec.name).collect();
-    match weights.iter().find(|(name, _)| !used.contains(*name)) {
-        Some((name, _)) => Err(ModelProblem::Header(format!("unknown tensor `{BACKBONE}{name}`"))),
-        None => Ok(()),
-    }
-}
-
-fn head_tensors(head: &LinearHead) -> Result<NamedTensors, ModelProblem> {
-    let mut tensors = NamedTensors::new();
-    let mut add = |role: &str, shape: Vec<usize>, values: &[f32]| {
-        tensors.insert(format!("{HEAD}{role}"), Tensor::from_f32(shape, values.to_vec())?)
-    };
-    add("mean", vec![head.dim()], head.mean())?;
-    add("scale", vec![head.dim()], head.scale())?;
-    add("weight", vec![head.dim(), head.classes()], head.weight())?;
-    add("bias", vec![head.classes()], head.bias())?;
-    Ok(tensors)
-}
-
-fn split(tensors: NamedTensors) -> Result<(LinearHead, NamedTensors), ModelProblem> {
-    let mut weights = NamedTensors::new();
-    let mut head = BTreeMap::new();
-    for (name, tensor) in tensors {
-        if let Some(name) = name.strip_prefix(BACKBONE) {
-            weights.insert(name, tensor)?;
-        } else if let Some(role) = name.strip_prefix(HEAD) {
-            head.insert(role.to_owned(), tensor.to_f32().into_owned());
-        } else {
-            return Err(ModelProblem::Header(format!("unknown tensor `{name}`")));
-        }
-    }
-    let mut take =
-        |role: &str| head.remove(role).ok_or_else(|| ModelProblem::Head(format!("no tensor `{role}`")));
-    let (mean, scale, weight, bias) = (take("mean")?, take("scale")?, take("weight")?, take("bias")?);
-    if let Some(role) = head.keys().next() {
-        return Err(ModelProblem::Header(format!("unknown tensor `{HEAD}{role}`")));
-    }
-    let head =
-        LinearHead::new(mean, scale, weight, bias).map_err(|error| ModelProblem::Head(error.to_string()))?;
-    Ok((head, weights))
-}
-
-/// Identifies a model's whole content: the header and every tensor.
-fn content_digest(json: &str, tensors: &NamedTensors) -> Digest {
-    Digest::of_parts(&[&Digest::of(json.as_bytes()).0, &tensors_digest(tensors).0])
-}
-
 #[cfg(test)]
 mod tests {
-    use engraft_graph::{GraphBuilder, Padding};
+    use engraft_graph::{Graph, GraphBuilder, Padding, Tensor};
     use engraft_train::ClassScore;
 
     use super::*;
     use crate::{
-        Preprocessing,
-        manifest::{DataParts, PartRecord},
+        PartInfo, Preprocessing,
+        backbone::MAX_PARTS,
+        classifier::MAX_CLASSES,
+        manifest::{DataParts, Manifest, PartRecord},
+        stored_score::StoredScore,
     };
 
     /// A model that is small enough to be damaged everywhere.
@@ -292,14 +190,16 @@ mod tests {
             format: FORMAT,
             classes: vec![text("cat"), text("dog")],
             preprocessing: Preprocessing { fit: text("crop"), filter: text("bicubic") },
-            backbone: BackboneInfo {
-                name: text("tiny"),
-                weights_sha256: text("0"),
-                input_size: 4,
-                features: 2,
-            },
+            parts: vec![StoredPart {
+                backbone: PartInfo {
+                    name: text("tiny"),
+                    weights_sha256: text("0"),
+                    input_size: 4,
+                    features: 2,
+                },
+                graph,
+            }],
             training,
-            graph,
         }
     }
 
@@ -313,18 +213,18 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         let (header, weights, head) = tiny();
-        let bytes = encode(&header, &weights, &head).unwrap();
+        let bytes = encode(&header, &[&weights], &head).unwrap();
         let ModelFile { header: read_header, backbone, head: read_head } = decode(&bytes).unwrap();
-        assert_eq!((&read_head, &backbone.weights), (&head, &weights));
+        assert_eq!((&read_head, &backbone.parts()[0].weights), (&head, &weights));
         assert_eq!(read_header.classes, header.classes);
-        let again = encode(&read_header, &backbone.weights, &read_head).unwrap();
+        let again = encode(&read_header, &[&backbone.parts()[0].weights], &read_head).unwrap();
         assert_eq!(again, bytes, "equal models have equal bytes");
     }
 
     #[test]
     fn every_cut_and_every_changed_bit_is_noticed() {
         let (header, weights, head) = tiny();
-        let whole = encode(&header, &weights, &head).unwrap();
+        let whole = encode(&header, &[&weights], &head).unwrap();
         for len in 0..whole.len() {
             assert!(decode(&whole[..len]).is_err(), "cut after {len} bytes");
         }
@@ -343,11 +243,11 @@ mod tests {
     fn a_consistent_file_that_makes_no_sense_is_refused() {
         type Change = fn(&mut Header, &mut NamedTensors, &mut LinearHead);
         let cases: [(&str, Change); 7] = [
-            ("model format 3, expected 2", |header, _, _| header.format = 3),
+            ("model format 4, expected 3", |header, _, _| header.format = 4),
             ("tells 2 classes apart, 3 are named", |header, _, _| header.classes.push("cow".to_owned())),
             ("`cat` is named twice", |header, _, _| header.classes[1] = "cat".to_owned()),
-            ("input size 5 does not fit", |header, _, _| header.backbone.input_size = 5),
-            ("takes 2 features, the backbone gives 7", |header, _, _| header.backbone.features = 7),
+            ("input size 5 does not fit", |header, _, _| header.parts[0].backbone.input_size = 5),
+            ("gives [2], expected 7 features", |header, _, _| header.parts[0].backbone.features = 7),
             ("`conv/kernel`", |_, weights, _| *weights = NamedTensors::new()),
             ("takes 1 features, the backbone gives 2", |_, _, head| {
                 *head = LinearHead::new(vec![0.0], vec![1.0], vec![0.0, 0.0], vec![0.0, 0.0]).unwrap();
@@ -356,15 +256,70 @@ mod tests {
         for (want, change) in cases {
             let (mut header, mut weights, mut head) = tiny();
             change(&mut header, &mut weights, &mut head);
-            let found = problem(&encode(&header, &weights, &head).unwrap());
+            let found = problem(&encode(&header, &[&weights], &head).unwrap());
             assert!(found.contains(want), "{want}: {found}");
         }
+    }
+
+    /// A model of several such networks.
+    fn combination(parts: usize) -> (Header, NamedTensors, LinearHead) {
+        let (mut header, weights, _) = tiny();
+        let part = header.parts.remove(0);
+        header.parts = (0..parts).map(|_| part.clone()).collect();
+        for (index, part) in header.parts.iter_mut().enumerate() {
+            part.backbone.name += &index.to_string();
+        }
+        let dim = 2 * parts;
+        let head = LinearHead::new(vec![0.5; dim], vec![1.0; dim], vec![1.0; 2 * dim], vec![0.0; 2]);
+        (header, weights, head.unwrap())
+    }
+
+    #[test]
+    fn every_network_of_a_combination_is_kept() {
+        let (header, weights, head) = combination(2);
+        let mut others = NamedTensors::new();
+        for (name, tensor) in weights.iter() {
+            let doubled = tensor.to_f32().iter().map(|value| value * 2.0).collect();
+            others.insert(name, Tensor::from_f32(tensor.shape().to_vec(), doubled).unwrap()).unwrap();
+        }
+        let bytes = encode(&header, &[&others, &weights], &head).unwrap();
+        let ModelFile { header: read, backbone, head: read_head } = decode(&bytes).unwrap();
+        let [one, other] = backbone.parts() else { panic!("{} networks", backbone.parts().len()) };
+        assert_eq!((&one.weights, &other.weights, &read_head), (&others, &weights, &head));
+        assert_eq!((&*backbone.info().name, backbone.info().features), ("tiny0+tiny1", 4));
+        assert_eq!(encode(&read, &[&one.weights, &other.weights], &read_head).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_combination_that_makes_no_sense_is_refused() {
+        type Change = fn(&mut Header);
+        let cases: [(&str, Change); 5] = [
+            ("it has 0 networks, expected 1 to 16", |header| header.parts.clear()),
+            ("`tiny0` is named twice", |header| header.parts[1].backbone.name = "tiny0".to_owned()),
+            ("input size 9 does not fit the network `tiny1`", |header| {
+                header.parts[1].backbone.input_size = 9
+            }),
+            ("unknown tensor `backbone/1/conv/kernel`", |header| drop(header.parts.pop())),
+            ("gives [2], expected 0 features", |header| header.parts[0].backbone.features = 0),
+        ];
+        for (want, change) in cases {
+            let (mut header, weights, head) = combination(2);
+            change(&mut header);
+            let found = problem(&encode(&header, &[&weights, &weights], &head).unwrap());
+            assert!(found.contains(want), "{want}: {found}");
+        }
+        let (header, weights, head) = combination(MAX_PARTS + 1);
+        let found = problem(&encode(&header, &vec![&weights; MAX_PARTS + 1], &head).unwrap());
+        assert!(found.contains("it has 17 networks, expected 1 to 16"), "{found}");
+        let (header, weights, head) = combination(2);
+        let found = problem(&encode(&header, &[&weights], &head).unwrap());
+        assert!(found.contains("`conv/kernel`"), "{found}");
     }
 
     #[test]
     fn a_model_bears_the_mark_of_our_files() {
         let (header, weights, head) = tiny();
-        assert!(encode(&header, &weights, &head).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));
+        assert!(encode(&header, &[&weights], &head).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));
     }
 
     #[test]
@@ -392,22 +347,19 @@ mod tests {
         let head = LinearHead::new(vec![0.5, 1.0], vec![1.0, 2.0], wide, vec![0.0; MAX_CLASSES]).unwrap();
         header.classes = names;
         (header.training.val, header.training.test) = (Some(score.clone()), Some(score.clone()));
-        let bytes = encode(&header, &weights, &head).unwrap();
+        let bytes = encode(&header, &[&weights], &head).unwrap();
         assert!(bytes.len() < 10_000_000, "{} bytes", bytes.len());
         let read = decode(&bytes).unwrap().header;
         assert_eq!(read.training, header.training);
         header.training.test = Some(StoredScore { confusion: vec![[MAX_CLASSES, 0, 1]], ..score });
-        let found = problem(&encode(&header, &weights, &head).unwrap());
+        let found = problem(&encode(&header, &[&weights], &head).unwrap());
         assert!(found.contains("a score is not about its 10000 classes"), "{found}");
     }
 
     /// A file with a right digest around any description and any further tensor.
     fn sealed(json: &str, extra: &str) -> Vec<u8> {
         let (_, weights, head) = tiny();
-        let mut tensors = head_tensors(&head).unwrap();
-        for (name, tensor) in weights {
-            tensors.insert(format!("{BACKBONE}{name}"), tensor).unwrap();
-        }
+        let mut tensors = joined(&head, &[&weights]).unwrap();
         if !extra.is_empty() {
             tensors.insert(extra, Tensor::from_f32(vec![1], vec![0.0]).unwrap()).unwrap();
         }
@@ -422,8 +374,8 @@ mod tests {
         let json = serde_json::to_string(&tiny().0).unwrap();
         assert!(decode(&sealed(&json, "")).is_ok());
         for (old, new) in [
-            ("\"format\":2", "\"format\":-1"),
-            ("\"format\":2", "\"format\":2,\"code\":\"rm\""),
+            ("\"format\":3", "\"format\":-1"),
+            ("\"format\":3", "\"format\":3,\"code\":\"rm\""),
             ("\"seed\":0,", ""),
             ("\"input_size\":4", "\"input_size\":99999999999"),
             ("[\"cat\",\"dog\"]", "[]"),
@@ -433,7 +385,7 @@ mod tests {
             assert!(!found.is_empty(), "{new}");
         }
         assert!(problem(&sealed(&"[".repeat(100_000), "")).starts_with("the model's description is wrong"));
-        for extra in ["head/more", "backbone/more", "more"] {
+        for extra in ["head/more", "backbone/more", "backbone/0/more", "backbone/1/conv/kernel", "more"] {
             let found = problem(&sealed(&json, extra));
             assert!(found.contains(&format!("unknown tensor `{extra}`")), "{found}");
         }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use engraft_graph::{Activation, BatchNorm, Graph, GraphBuilder, GraphError, Node, Op, Shape};
-use engraft_zoo::Ending;
+use engraft_zoo::{BackboneSpec, Ending};
 use serde::Serialize;
 
-use crate::{Error, model_file};
+use crate::{Error, backbone, joined_graph::joined_graph, model_file};
 
-/// A backbone of the zoo, or a model: its backbone and its head.
+/// A backbone of the zoo or a combination of several, or a model: its backbone and its head.
 pub struct Network {
     name: String,
     graph: Graph,
@@ -44,15 +44,15 @@ pub struct NetworkOptions {
 }
 
 impl Network {
-    /// The backbone called `name_or_path`, or else the model in the file of that name. No weights are needed.
+    /// The backbone or combination called `name_or_path`, or else the model in the file of that name. No weights are needed.
     ///
     /// # Errors
     /// If it is neither, the model file is broken, or the backbone cannot have that input.
     pub fn open(name_or_path: &Path, options: NetworkOptions) -> Result<Network, Error> {
-        match name_or_path.to_str().map(engraft_zoo::backbone) {
-            Some(Ok(spec)) => of_backbone(spec, options),
+        match name_or_path.to_str().map(backbone::specs) {
+            Some(Ok(specs)) => of_backbones(&specs, options),
             _ if name_or_path.exists() => of_model(name_or_path, options),
-            Some(Err(unknown)) => Err(unknown.into()),
+            Some(Err(unknown)) => Err(unknown),
             None => Err(Error::data(name_or_path, "no such backbone and no such file")),
         }
     }
@@ -109,16 +109,30 @@ impl Network {
     }
 }
 
-fn of_backbone(spec: &engraft_zoo::BackboneSpec, options: NetworkOptions) -> Result<Network, Error> {
+fn of_backbones(specs: &[&BackboneSpec], options: NetworkOptions) -> Result<Network, Error> {
+    let name = specs.iter().map(|spec| spec.name).collect::<Vec<_>>().join("+");
+    if specs.len() > 1 && options.with_top {
+        return Err(Error::Setting {
+            setting: "--with-top",
+            found: format!("asked of the combination {name}"),
+            expected: "a single backbone, since only that has a classifier",
+        });
+    }
+    let graphs = specs.iter().map(|spec| of_backbone(spec, options)).collect::<Result<Vec<_>, _>>()?;
+    let networks: Vec<(&str, &Graph)> = specs.iter().map(|spec| spec.name).zip(&graphs).collect();
+    let graph = joined_graph(&networks).map_err(engraft_engine::EngineError::Graph)?;
+    Ok(Network { name, graph })
+}
+
+fn of_backbone(spec: &BackboneSpec, options: NetworkOptions) -> Result<Graph, Error> {
     let ending = if options.with_top { Ending::Logits } else { Ending::Features };
     let side = spec.preprocessing.input_side_px;
     let input_px = options.input_px.unwrap_or([side, side]);
-    let graph = spec.graph_at(input_px, ending).map_err(|error| Error::Setting {
+    spec.graph_at(input_px, ending).map_err(|error| Error::Setting {
         setting: "the input size",
         found: format!("{} x {} pixels ({error})", input_px[0], input_px[1]),
         expected: "a size that the backbone can take",
-    })?;
-    Ok(Network { name: spec.name.to_owned(), graph })
+    })
 }
 
 fn of_model(path: &Path, options: NetworkOptions) -> Result<Network, Error> {
@@ -130,7 +144,10 @@ fn of_model(path: &Path, options: NetworkOptions) -> Result<Network, Error> {
         });
     }
     let header = model_file::read(path)?.header;
-    let graph = with_head(header.graph, header.classes.len()).map_err(engraft_engine::EngineError::Graph)?;
+    let networks: Vec<(&str, &Graph)> =
+        header.parts.iter().map(|part| (&*part.backbone.name, &part.graph)).collect();
+    let graph = joined_graph(&networks).and_then(|graph| with_head(graph, header.classes.len()));
+    let graph = graph.map_err(engraft_engine::EngineError::Graph)?;
     Ok(Network { name: path.display().to_string(), graph })
 }
 

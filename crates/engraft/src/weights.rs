@@ -129,7 +129,7 @@ fn is_unfinished(path: &Path) -> bool {
 }
 
 /// The folders of `engraft`, Keras and the Hugging Face hub, each where its own variables say or where it is by default.
-fn places_from_environment() -> WeightPlaces {
+pub(crate) fn places_from_environment() -> WeightPlaces {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     let folder = |name| set(name).map(PathBuf::from);
     let home = |below: &str| env::home_dir().map(|home| home.join(below));

@@ -50,7 +50,7 @@ fn push_box(svg: &mut String, place: &LayerBox) {
 }
 
 /// Text as it may stand between tags.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

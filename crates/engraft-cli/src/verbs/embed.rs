@@ -12,7 +12,7 @@ use crate::{exit::Outcome, options::Common, output, progress::Display};
 pub struct Args {
     /// Folder of images in any layout, an image, or a NumPy array of images [n, h, w, 3] in 0..255
     data: PathBuf,
-    /// Backbone, one of those that `engraft models` lists
+    /// Backbone, one of those that `engraft models` lists, or several joined by +
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
     /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]

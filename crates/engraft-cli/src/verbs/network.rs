@@ -8,7 +8,7 @@ use engraft::{Network, NetworkOptions};
 /// A backbone or a model.
 #[derive(clap::Args)]
 pub struct NetworkArgs {
-    /// Name of a backbone, or model file
+    /// Name of a backbone, several names joined by +, or model file
     #[arg(value_name = "NAME|MODEL")]
     network: PathBuf,
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use engraft::{Backbone, Classifier, Filter, Fit, Progress, TrainOptions, TrainReport};
+use engraft::{Backbone, Classifier, Filter, Progress, TrainOptions, TrainReport};
 use serde_json::json;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     options::Common,
     output,
     progress::Display,
+    verbs::fit_choice::{FitChoice, parse_fit},
 };
 
 /// Train a classifier on a folder of class folders, and judge it.
@@ -21,7 +22,7 @@ pub struct Args {
     /// Folder of class folders to judge the model on
     #[arg(long, value_name = "DIR")]
     test: Option<PathBuf>,
-    /// Backbone, one of those that `engraft models` lists
+    /// Backbone, one of those that `engraft models` lists, or several joined by +
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
     /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
@@ -49,10 +50,6 @@ pub struct Args {
     #[arg(long, value_name = "X", value_parser = super::parse_accuracy)]
     min_accuracy: Option<f64>,
 }
-
-/// A fit, or `None` to choose one.
-#[derive(Clone, Copy)]
-struct FitChoice(Option<Fit>);
 
 /// Trains, writes the model, prints the report.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
@@ -115,11 +112,4 @@ fn default_out(data: &Path) -> Result<PathBuf> {
     let mut name = name.ok_or_else(|| UsageError("DATA has no name, expected --out FILE".to_owned()))?;
     name.push(".safetensors");
     Ok(PathBuf::from(name))
-}
-
-fn parse_fit(text: &str) -> Result<FitChoice, String> {
-    if text == "auto" {
-        return Ok(FitChoice(None));
-    }
-    text.parse().map(|fit| FitChoice(Some(fit))).map_err(|error: engraft::UnknownName| format!("{error}, auto"))
 }

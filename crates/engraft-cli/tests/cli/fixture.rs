@@ -52,7 +52,7 @@ impl Fixture {
     }
 
     /// Writes a file.
-    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
+mod combine;
+mod compare;
 mod embed;
 mod failures;
 mod fetch;
@@ -14,3 +16,4 @@ mod look;
 mod model;
 mod streams;
 mod train;
+mod weights;

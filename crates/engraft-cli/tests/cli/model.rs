@@ -42,9 +42,9 @@ fn models_lists_the_embedded_backbone() {
     let fixture = Fixture::new();
     let backbones = fixture.json(&["models"]);
     let all = backbones.as_array().unwrap();
-    let embedded = all.iter().find(|backbone| backbone["weights"] == "embedded").unwrap();
-    assert_eq!(embedded["name"], "efficientnet_lite0");
-    assert_eq!([&embedded["input_size"], &embedded["features"]], [224, 1280]);
+    let lite0 = all.iter().find(|backbone| backbone["name"] == "efficientnet_lite0").unwrap();
+    assert_eq!(lite0["weights"], "embedded");
+    assert_eq!([&lite0["input_size"], &lite0["features"]], [224, 1280]);
     assert!(fixture.ok(&["models"]).contains("Apache-2.0"));
 }
 

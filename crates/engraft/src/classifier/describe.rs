@@ -36,11 +36,11 @@ impl Classifier {
         Description {
             format: header.format,
             classes: header.classes.clone(),
-            backbone: header.backbone.clone(),
+            backbone: self.backbone.info().clone(),
             preprocessing: header.preprocessing.clone(),
-            backbone_parameters: header.graph.parameter_count(),
+            backbone_parameters: self.backbone.parameters(),
             head_parameters: self.head.weight().len() + self.head.bias().len(),
-            nodes: header.graph.nodes().len(),
+            nodes: header.parts.iter().map(|part| part.graph.nodes().len()).sum(),
             training: header.training.map_scores(RecordedScore::new),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     backbone::Backbone,
     embedded_part::{self, EmbeddedPart, store_warning},
     manifest::{DataParts, Manifest, PartRecord},
-    model_file::{FORMAT, Header, Preprocessing},
+    model_file::{FORMAT, Header, Preprocessing, StoredPart},
     skipped::{self, some_names},
     stored_score::StoredScore,
 };
@@ -75,7 +75,7 @@ impl Classifier {
         let started = Instant::now();
         let found = find(data, options)?;
         let scanned = Instant::now();
-        let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
+        let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, embedder: &embedder, progress };
         let trained = training.run()?;
         let seconds = training.seconds(scanned - started, trained.choosing, started.elapsed());
@@ -299,8 +299,8 @@ impl Training<'_> {
             filter: self.options.filter.name().to_owned(),
         };
         let classes = self.found.data.classes.clone();
-        let (graph, backbone) = (backbone.graph.clone(), backbone.info.clone());
-        Header { format: FORMAT, classes, preprocessing, backbone, training, graph }
+        let parts = backbone.parts().iter().map(StoredPart::of).collect();
+        Header { format: FORMAT, classes, preprocessing, parts, training }
     }
 
     fn report(&self, trained: &Trained, backbone: &Backbone, seconds: Seconds) -> TrainReport {
@@ -315,7 +315,7 @@ impl Training<'_> {
                 skipped: skipped::listed(&trained.skipped),
                 ignored: self.found.data.ignored,
             },
-            backbone: backbone.info.clone(),
+            backbone: backbone.info().clone(),
             fit: trained.chosen.fit.name().to_owned(),
             filter: self.options.filter.name().to_owned(),
             cv: trained.chosen.cv.clone(),

@@ -1,0 +1,112 @@
+//! One network of a backbone.
+
+use std::path::Path;
+
+use engraft_data::{DECODER_REVISION, Digest};
+use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
+use engraft_graph::{Graph, NamedTensors};
+use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
+use engraft_zoo::{BackboneSpec, Ending, GraphSettings, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, tensors_digest::tensors_digest, weights};
+
+/// What identifies one network of a backbone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartInfo {
+    /// Its name in the zoo.
+    pub name: String,
+    /// SHA-256 of the weight file it was made from.
+    pub weights_sha256: String,
+    /// Side of its square input, in pixels.
+    pub input_size: usize,
+    /// Length of its feature vector.
+    pub features: usize,
+}
+
+/// A frozen network, compiled.
+pub(crate) struct BackbonePart {
+    pub info: PartInfo,
+    pub graph: Graph,
+    pub weights: NamedTensors,
+    pub plan: Plan,
+}
+
+impl BackbonePart {
+    /// Opens a backbone of the zoo with its weights from `weights`, or else from where they are found.
+    pub fn open(
+        spec: &BackboneSpec,
+        weights: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<BackbonePart, Error> {
+        let opened = match weights {
+            Some(path) => engraft_zoo::open(spec.name, Source::File(path), Ending::Features)?,
+            None => {
+                let located = weights::locate(spec.name, Ending::Features, progress)?;
+                engraft_zoo::open(spec.name, located.source(), Ending::Features)?
+            }
+        };
+        let info = PartInfo {
+            name: opened.spec.name.to_owned(),
+            weights_sha256: opened.weights_sha256,
+            input_size: opened.spec.preprocessing.input_side_px,
+            features: opened.spec.feature_len,
+        };
+        BackbonePart::compile(info, opened.graph, opened.weights).map_err(Error::Engine)
+    }
+
+    /// A network with its weights.
+    pub fn compile(info: PartInfo, graph: Graph, weights: NamedTensors) -> Result<BackbonePart, EngineError> {
+        let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
+        Ok(BackbonePart { info, graph, weights, plan })
+    }
+
+    /// The same network for images of another height and width, in pixels.
+    pub fn at_size(self, input_px: [usize; 2]) -> Result<BackbonePart, Error> {
+        let spec = engraft_zoo::backbone(&self.info.name)?;
+        let mut settings = GraphSettings {
+            input_px: [spec.preprocessing.input_side_px; 2],
+            ending: Ending::Features,
+            official_weights: true,
+        };
+        settings.official_weights = self.graph == spec.graph_with(&settings)?;
+        let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
+        Ok(BackbonePart::compile(self.info, graph, self.weights)?)
+    }
+
+    /// Size of its weights in the types in which they were loaded, in bytes.
+    pub fn weights_bytes(&self) -> usize {
+        self.weights.iter().map(|(_, tensor)| tensor.data().byte_len()).sum()
+    }
+
+    /// The network as its features are made and named; fit and filter are filled in where images are embedded.
+    pub fn feature_network(&self) -> FeatureNetwork<'_> {
+        FeatureNetwork { plan: &self.plan, space: self.feature_space() }
+    }
+
+    fn feature_space(&self) -> FeatureSpace {
+        let side_px = self.info.input_size;
+        FeatureSpace {
+            // What a model file says of its weights is not believed: only the weights themselves decide features.
+            backbone_sha256: tensors_digest(&self.weights).to_string(),
+            graph: graph_digest(&self.graph),
+            output: self.graph.node(self.graph.output()).name.clone(),
+            input: [side_px, side_px],
+            feature_len: self.info.features,
+            fit: String::new(),
+            filter: String::new(),
+            decoder: DECODER_REVISION.to_owned(),
+            engine: ENGINE_REVISION.to_owned(),
+            precision: "f32".to_owned(),
+            instruction_set: self.plan.isa_name().to_owned(),
+            view: "original".to_owned(),
+        }
+    }
+}
+
+/// A network's description identifies it; the order of its fields is fixed.
+fn graph_digest(graph: &Graph) -> Digest {
+    let json = serde_json::to_vec(graph).expect("a graph of plain numbers and strings always serialises");
+    Digest::of(&json)
+}
