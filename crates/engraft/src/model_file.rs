@@ -309,7 +309,7 @@ mod tests {
             assert!(found.contains(want), "{want}: {found}");
         }
         let (header, weights, head) = combination(MAX_PARTS + 1);
-        let found = problem(&encode(&header, &vec![&weights; MAX_PARTS + 1], &head).unwrap());
+        let found = problem(&encode(&header, &[&weights; MAX_PARTS + 1], &head).unwrap());
         assert!(found.contains("it has 17 networks, expected 1 to 16"), "{found}");
         let (header, weights, head) = combination(2);
         let found = problem(&encode(&header, &[&weights], &head).unwrap());
