@@ -84,7 +84,7 @@ fn an_error_lists_the_files_that_led_to_it() {
     let fixture = Fixture::new();
     fixture.draw("data", 1, 0);
     for index in 10..40 {
-        fixture.write(&format!("data/discs/{index}.png"), "x");
+        fixture.write(format!("data/discs/{index}.png"), "x");
     }
     fs::remove_dir_all(fixture.path("data/stripes")).unwrap();
     fixture.write("data/stripes/1.png", "");

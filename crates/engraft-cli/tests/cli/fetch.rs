@@ -82,7 +82,7 @@ fn weights_are_fetched_once_and_then_found() {
 fn weights_that_keras_or_the_user_has_are_used() {
     let (fixture, server) = (Fixture::new(), mirror());
     for (folder, source) in [("keras/models", "keras"), ("own", "weights_dir")] {
-        fixture.write(&format!("{folder}/{FILE}"), weights());
+        fixture.write(format!("{folder}/{FILE}"), weights());
         let mut command = fetch(&fixture, &server, &[NAME]);
         command.env("ENGRAFT_WEIGHTS", fixture.path("own"));
         assert_eq!(sources(&json(command)), [source]);

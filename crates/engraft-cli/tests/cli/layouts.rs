@@ -105,7 +105,7 @@ fn the_content_of_a_file_decides_and_not_its_name() {
     let whole = fs::read(fixture.path("whole.png")).unwrap();
     fixture.write("data/stripes/cut.png", &whole[..whole.len() / 2]);
     for junk in ["Thumbs.db", "desktop.ini", "._0.png", ".gitignore"] {
-        fixture.write(&format!("data/discs/{junk}"), "junk");
+        fixture.write(format!("data/discs/{junk}"), "junk");
     }
     let images = &train(&fixture, "data")["images"];
     assert_eq!((&images["train"], &images["ignored"]), (&json!(13), &json!(4)));
