@@ -8,6 +8,7 @@ mod layout;
 mod lower;
 mod memory;
 mod network;
+mod profile;
 mod worker;
 
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 use crate::EngineError;
 use kernel::Pixels;
 use network::Network;
+pub use profile::StepProfile;
 pub use worker::Worker;
 
 /// Choices that do not follow from the network.

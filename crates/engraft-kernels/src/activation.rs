@@ -29,35 +29,55 @@ impl Activation {
         isa.run(Activate { activation: self, values });
     }
 
-    /// The function of a vector.
+    /// Applies the function to the first `len` elements of each of `count` rows that lie `stride` elements apart.
     #[inline(always)]
-    fn apply<I: Isa>(self, isa: I, x: I::Vector) -> I::Vector {
-        match self {
-            Activation::Sigmoid => sigmoid(isa, x),
-            Activation::Silu => silu(isa, x),
-            Activation::HardSigmoid => hard_sigmoid(isa, x),
-            Activation::HardSilu => isa.mul(x, hard_sigmoid(isa, x)),
-            Activation::Gelu => {
-                let half = isa.mul(x, isa.splat(0.5));
-                let erf = erf(isa, isa.mul(x, isa.splat(std::f32::consts::FRAC_1_SQRT_2)));
-                isa.mul_add(half, erf, half)
-            }
-            Activation::Tanh => tanh(isa, x),
+    pub(crate) fn apply_to_rows<I: Isa>(
+        self,
+        isa: I,
+        values: &mut [f32],
+        count: usize,
+        stride: usize,
+        len: usize,
+    ) {
+        if stride == len {
+            let values = &mut values[..count * len];
+            return isa.call(Activate { activation: self, values });
+        }
+        for row in values.chunks_mut(stride).take(count) {
+            isa.call(Activate { activation: self, values: &mut row[..len] });
         }
     }
+}
 
-    /// The function of all elements; the match stands outside the loop.
-    #[inline(always)]
-    pub(crate) fn apply_all<I: Isa>(self, isa: I, values: &mut [f32]) {
-        match self {
-            Activation::Sigmoid => each(isa, values, |x| Activation::Sigmoid.apply(isa, x)),
-            Activation::Silu => each(isa, values, |x| Activation::Silu.apply(isa, x)),
-            Activation::HardSigmoid => each(isa, values, |x| Activation::HardSigmoid.apply(isa, x)),
-            Activation::HardSilu => each(isa, values, |x| Activation::HardSilu.apply(isa, x)),
-            Activation::Gelu => each(isa, values, |x| Activation::Gelu.apply(isa, x)),
-            Activation::Tanh => each(isa, values, |x| Activation::Tanh.apply(isa, x)),
-        }
-    }
+/// An activation that is known when the loop over the elements is compiled. (A closure would stay a function without the
+/// instruction set's features.)
+trait Function {
+    /// The function of every element of a vector.
+    fn of<I: Isa>(isa: I, x: I::Vector) -> I::Vector;
+}
+
+macro_rules! functions {
+    ($($name:ident($isa:ident, $x:ident) => $value:expr;)*) => {
+        $(
+            struct $name;
+
+            impl Function for $name {
+                #[inline(always)]
+                fn of<I: Isa>($isa: I, $x: I::Vector) -> I::Vector {
+                    $value
+                }
+            }
+        )*
+    };
+}
+
+functions! {
+    Sigmoid(isa, x) => sigmoid(isa, x);
+    Silu(isa, x) => silu(isa, x);
+    HardSigmoid(isa, x) => hard_sigmoid(isa, x);
+    HardSilu(isa, x) => isa.mul(x, hard_sigmoid(isa, x));
+    Gelu(isa, x) => gelu(isa, x);
+    Tanh(isa, x) => tanh(isa, x);
 }
 
 #[inline(always)]
@@ -67,22 +87,11 @@ fn hard_sigmoid<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
     isa.mul(limited, isa.splat(1.0 / 6.0))
 }
 
-/// Longest vector of any instruction set.
-const MOST_LANES: usize = 16;
-
 #[inline(always)]
-fn each<I: Isa>(isa: I, values: &mut [f32], function: impl Fn(I::Vector) -> I::Vector) {
-    let mut chunks = values.chunks_exact_mut(I::LANES);
-    for chunk in &mut chunks {
-        isa.store(function(isa.load(chunk)), chunk);
-    }
-    let rest = chunks.into_remainder();
-    if !rest.is_empty() {
-        let mut vector = [0.0; MOST_LANES];
-        vector[..rest.len()].copy_from_slice(rest);
-        isa.store(function(isa.load(&vector)), &mut vector);
-        rest.copy_from_slice(&vector[..rest.len()]);
-    }
+fn gelu<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
+    let half = isa.mul(x, isa.splat(0.5));
+    let erf = erf(isa, isa.mul(x, isa.splat(std::f32::consts::FRAC_1_SQRT_2)));
+    isa.mul_add(half, erf, half)
 }
 
 struct Activate<'a> {
@@ -95,7 +104,32 @@ impl SimdOp for Activate<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        self.activation.apply_all(isa, self.values);
+        match self.activation {
+            Activation::Sigmoid => each::<I, Sigmoid>(isa, self.values),
+            Activation::Silu => each::<I, Silu>(isa, self.values),
+            Activation::HardSigmoid => each::<I, HardSigmoid>(isa, self.values),
+            Activation::HardSilu => each::<I, HardSilu>(isa, self.values),
+            Activation::Gelu => each::<I, Gelu>(isa, self.values),
+            Activation::Tanh => each::<I, Tanh>(isa, self.values),
+        }
+    }
+}
+
+/// Longest vector of any instruction set.
+const MOST_LANES: usize = 16;
+
+#[inline(always)]
+fn each<I: Isa, F: Function>(isa: I, values: &mut [f32]) {
+    let mut chunks = values.chunks_exact_mut(I::LANES);
+    for chunk in &mut chunks {
+        isa.store(F::of(isa, isa.load(chunk)), chunk);
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let mut vector = [0.0; MOST_LANES];
+        vector[..rest.len()].copy_from_slice(rest);
+        isa.store(F::of(isa, isa.load(&vector)), &mut vector);
+        rest.copy_from_slice(&vector[..rest.len()]);
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) trait Isa: Copy {
     /// `x * 2^n` for whole `n` in -126..=127.
     fn scale_by_power(self, x: Self::Vector, n: Self::Vector) -> Self::Vector;
 
+    /// Asks for the cache line of `at`, wherever that is; does nothing where there is no such instruction.
+    fn prefetch(self, at: *const f32);
+
     /// # Safety
     /// `LANES` elements from `from` on must be readable.
     unsafe fn load_ptr(self, from: *const f32) -> Self::Vector;

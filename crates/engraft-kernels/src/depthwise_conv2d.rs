@@ -115,8 +115,7 @@ impl SimdOp for DepthwiseInto<'_> {
                 let channels = weights.values.len() / block_len * I::LANES;
                 let [row_stride, pixel_stride] = layer.output_strides;
                 for row in output.chunks_mut(row_stride).take(band_rows.min(height - first_row)) {
-                    let pixels = row.chunks_mut(pixel_stride).take(width);
-                    pixels.for_each(|pixel| activation.apply_all(isa, &mut pixel[..channels]));
+                    activation.apply_to_rows(isa, row, width, pixel_stride, channels);
                 }
             }
         }

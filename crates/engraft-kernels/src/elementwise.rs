@@ -64,7 +64,7 @@ impl SimdOp for ElementwiseInto<'_> {
                 isa.store(x, output);
             }
             if let Some(activation) = layer.activation {
-                activation.apply_all(isa, output);
+                activation.apply_to_rows(isa, output, 1, layer.pixel_len, layer.pixel_len);
             }
         }
     }

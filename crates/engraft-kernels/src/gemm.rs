@@ -117,13 +117,15 @@ impl SimdOp for GemmInto<'_> {
     fn eval<I: Isa>(self, isa: I) {
         let GemmInto { gemm, output } = self;
         for block in Block::all(&gemm) {
-            for (panel, values) in gemm.weights.panels() {
+            let next_panels = gemm.weights.panels().cycle().skip(1);
+            for ((panel, values), (_, next_panel)) in gemm.weights.panels().zip(next_panels) {
                 let width = panel.vectors * I::LANES;
                 PanelProduct {
                     input: &gemm.input[block.offset(gemm.input_layout)..],
                     input_layout: gemm.input_layout,
                     segments: gemm.segments,
                     panel: values,
+                    next_panel,
                     vectors: panel.vectors,
                     columns: width.min(gemm.output_columns - panel.first_column),
                     run_count: block.run_count,
@@ -156,23 +158,24 @@ struct Block {
 /// Weights up to this size stay in the second-level cache while blocks of rows go by.
 const SMALL_WEIGHTS_BYTES: usize = 256 << 10;
 
-/// Elements of the sums in a block, chosen so that its input stays in the first-level cache.
+/// Elements of the input in a block where the weights are small: it stays in the first-level cache.
 const SMALL_BLOCK_ELEMENTS: usize = 4 << 10;
 
-/// The same where the weights are large: they are then read as few times as possible.
-const LARGE_BLOCK_ELEMENTS: usize = 96 << 10;
+/// The same where the weights are large: they are read as few times as possible, while the input stays in the
+/// second-level cache.
+const LARGE_BLOCK_ELEMENTS: usize = 160 << 10;
 
 /// A height that all tile heights divide well.
 const BLOCK_ROWS: usize = 24;
 
 impl Block {
+    /// Blocks of nearly equal height: a last one of few rows would read all weights for them.
     fn all(gemm: &Gemm) -> impl Iterator<Item = Block> + use<> {
-        let small = gemm.weights.size_bytes() <= SMALL_WEIGHTS_BYTES;
-        let elements = if small { SMALL_BLOCK_ELEMENTS } else { LARGE_BLOCK_ELEMENTS };
-        let rows = (elements / gemm.weights.rows().max(1)).next_multiple_of(BLOCK_ROWS).max(BLOCK_ROWS);
-        let (run_count, run_len) = (gemm.run_count, gemm.run_len);
-        let (runs_step, rows_step) =
-            if run_count > 1 { ((rows / run_len.max(1)).max(1), run_len.max(1)) } else { (1, rows) };
+        let (run_count, run_len) = (gemm.run_count, gemm.run_len.max(1));
+        let most_rows = Block::most_rows(gemm);
+        let runs_step = equal_parts(run_count, (most_rows / run_len).max(1));
+        let rows_step = if run_count > 1 { run_len } else { equal_parts(run_len, most_rows) };
+        let run_len = gemm.run_len;
         (0..run_count).step_by(runs_step).flat_map(move |first_run| {
             (0..run_len).step_by(rows_step).map(move |first_row| Block {
                 first_run,
@@ -181,6 +184,16 @@ impl Block {
                 run_len: rows_step.min(run_len - first_row),
             })
         })
+    }
+
+    fn most_rows(gemm: &Gemm) -> usize {
+        let sum_len = gemm.weights.rows().max(1);
+        if gemm.weights.size_bytes() <= SMALL_WEIGHTS_BYTES {
+            return (SMALL_BLOCK_ELEMENTS / sum_len).next_multiple_of(BLOCK_ROWS).max(BLOCK_ROWS);
+        }
+        // Neighbouring windows share what they read.
+        let row_len = gemm.input_layout.row_stride.clamp(1, sum_len);
+        (LARGE_BLOCK_ELEMENTS / row_len).max(BLOCK_ROWS)
     }
 
     fn offset(&self, layout: RowLayout) -> usize {
@@ -193,14 +206,14 @@ impl Block {
         let (layout, columns) = (gemm.output_layout, gemm.output_columns);
         for run in self.first_run..self.first_run + self.run_count {
             let rows = &mut output[layout.offset(run, self.first_row)..];
-            if layout.row_stride == columns {
-                activation.apply_all(isa, &mut rows[..self.run_len * columns]);
-            } else {
-                let rows = rows.chunks_mut(layout.row_stride).take(self.run_len);
-                rows.for_each(|row| activation.apply_all(isa, &mut row[..columns]));
-            }
+            activation.apply_to_rows(isa, rows, self.run_len, layout.row_stride, columns);
         }
     }
+}
+
+/// The length of as few equal parts of `len` as can be had with no more than `most` in each.
+fn equal_parts(len: usize, most: usize) -> usize {
+    len.div_ceil(len.div_ceil(most).max(1)).max(1)
 }
 
 #[cfg(test)]

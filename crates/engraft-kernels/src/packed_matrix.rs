@@ -110,7 +110,7 @@ impl PackedMatrix {
     }
 
     /// The panels with their packed values, from left to right.
-    pub(crate) fn panels(&self) -> impl Iterator<Item = (Panel, &[f32])> {
+    pub(crate) fn panels(&self) -> impl Iterator<Item = (Panel, &[f32])> + Clone {
         self.panels.iter().map(|&panel| (panel, &self.values[panel.start..][..panel.len]))
     }
 }

@@ -4,12 +4,11 @@ mod names;
 mod part;
 mod throughput;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engraft_data::{Digest, Filter};
 use engraft_engine::EngineError;
-use engraft_train::{Embedder, Store};
-use engraft_zoo::Source;
+use engraft_train::{Embedder, Progress, Silent, Store};
 use serde::Serialize;
 
 use crate::Error;
@@ -46,13 +45,23 @@ impl Backbone {
     /// The backbone inside the binary.
     pub const DEFAULT: &str = "efficientnet_lite0";
 
-    /// Opens the backbone `name`, or the combination `a+b+c`, with its weights from `weights`, or else from the binary or
-    /// from `NAME.safetensors` in the folder that the environment variable `ENGRAFT_WEIGHTS` names.
+    /// Opens the backbone `name`, or the combination `a+b+c`, with its weights from `weights`, or else from where
+    /// [`open_with`](Backbone::open_with) finds them; nobody sees the progress of a download.
+    ///
+    /// # Errors
+    /// As [`Backbone::open_with`].
+    pub fn open(name: &str, weights: Option<&Path>) -> Result<Backbone, Error> {
+        Backbone::open_with(name, weights, &Silent)
+    }
+
+    /// Opens the backbone `name`, or the combination `a+b+c`, with its weights from `weights`, or else from the first of:
+    /// the folder that the environment variable `ENGRAFT_WEIGHTS` names, the binary, our cache, Keras' cache, the Hugging
+    /// Face hub's cache, the official address or `ENGRAFT_MIRROR`, unless `ENGRAFT_OFFLINE` is set.
     ///
     /// # Errors
     /// If a name is unknown, empty or there twice, if weights are missing or wrong, or if one file is named for several
     /// backbones.
-    pub fn open(name: &str, weights: Option<&Path>) -> Result<Backbone, Error> {
+    pub fn open_with(name: &str, weights: Option<&Path>, progress: &dyn Progress) -> Result<Backbone, Error> {
         let specs = specs(name)?;
         if let (Some(path), [_, _, ..]) = (weights, &specs[..]) {
             return Err(Error::Setting {
@@ -61,12 +70,7 @@ impl Backbone {
                 expected: "the weight files of all its backbones in the folder that ENGRAFT_WEIGHTS names",
             });
         }
-        let folder = weights_folder();
-        let source = match weights {
-            Some(path) => Source::File(path),
-            None => Source::Default { weights_dir: folder.as_deref() },
-        };
-        let parts = specs.into_iter().map(|spec| BackbonePart::open(spec, source));
+        let parts = specs.into_iter().map(|spec| BackbonePart::open(spec, weights, progress));
         Ok(Backbone::of_parts(parts.collect::<Result<_, Error>>()?))
     }
 
@@ -153,11 +157,6 @@ impl BackboneInfo {
             parts,
         }
     }
-}
-
-/// The folder that the environment variable `ENGRAFT_WEIGHTS` names.
-pub(crate) fn weights_folder() -> Option<PathBuf> {
-    std::env::var_os("ENGRAFT_WEIGHTS").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

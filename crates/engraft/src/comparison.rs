@@ -11,7 +11,10 @@ use engraft_train::{Progress, Store};
 use engraft_zoo::BackboneSpec;
 use serde::Serialize;
 
-use crate::{Backbone, Classifier, Error, Score, SkippedFile, TrainOptions, TrainReport, backbone::specs};
+use crate::{
+    Backbone, Classifier, Error, ErrorCategory, Score, SkippedFile, TrainOptions, TrainReport,
+    backbone::specs,
+};
 
 /// Choices of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,7 +168,7 @@ impl Contender {
         progress: &dyn Progress,
     ) -> Result<TrainReport, Error> {
         let started = Instant::now();
-        let backbone = Backbone::open(&self.name, None)?;
+        let backbone = Backbone::open_with(&self.name, None, progress)?;
         self.input_size = Some(backbone.info().input_size);
         self.features = Some(backbone.info().features);
         self.parameters = Some(backbone.parameters());
@@ -208,14 +211,11 @@ fn rank(backbones: &mut [Contender]) {
 
 /// Whether an error would be the same for every backbone.
 fn concerns_all(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Interrupted
-            | Error::Scan(_)
-            | Error::Setting { .. }
-            | Error::Skipped { .. }
-            | Error::Data { .. }
-    )
+    error.category() == ErrorCategory::Interrupted
+        || matches!(
+            error,
+            Error::Scan(_) | Error::Setting { .. } | Error::Skipped { .. } | Error::Data { .. }
+        )
 }
 
 /// Keeps the first report, with the warnings of all.
@@ -247,6 +247,10 @@ impl Progress for Named<'_> {
 
     fn step(&self) {
         self.inner.step();
+    }
+
+    fn warn(&self, message: &str) {
+        self.inner.warn(message);
     }
 
     fn is_cancelled(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
+use engraft_zoo::{FetchError, ZooError};
 
 use crate::skipped::SkippedFile;
 
@@ -15,7 +16,7 @@ pub enum Error {
     Scan(#[from] engraft_data::ScanError),
     /// A backbone is unknown or its weights cannot be used.
     #[error(transparent)]
-    Zoo(#[from] engraft_zoo::ZooError),
+    Zoo(#[from] ZooError),
     /// A network cannot be run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -93,15 +94,6 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<engraft_train::Error> for Error {
-    fn from(error: engraft_train::Error) -> Error {
-        match error {
-            engraft_train::Error::Cancelled => Error::Interrupted,
-            error => Error::Train(error),
-        }
-    }
-}
-
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,12 +150,23 @@ pub enum ErrorCategory {
     Failure,
 }
 
+impl From<engraft_train::Error> for Error {
+    fn from(error: engraft_train::Error) -> Error {
+        match error {
+            engraft_train::Error::Interrupted => Error::Interrupted,
+            error => Error::Train(error),
+        }
+    }
+}
+
 impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
             Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
-            Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
             Error::Interrupted => ErrorCategory::Interrupted,
             Error::Io { .. } => ErrorCategory::Failure,

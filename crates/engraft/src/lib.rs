@@ -24,6 +24,7 @@ mod listing;
 mod manifest;
 mod network;
 mod summary;
+mod weights;
 
 mod atomic_file;
 mod embedded_part;
@@ -43,6 +44,7 @@ pub use classifier::{
 pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode, is_decoding};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
+pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
 pub use listing::{BackboneListing, available_backbones, backbones};
@@ -52,6 +54,7 @@ pub use network::{Layer, Network, NetworkOptions};
 pub use skipped::{SkippedFile, printable, skipped_lines};
 pub use stored_score::RecordedScore;
 pub use summary::Summary;
+pub use weights::{FetchedWeights, WeightCache, WeightCacheInfo, fetch_weights, fetchable_backbones};
 pub use weights_status::WeightsStatus;
 
 /// A pool of `threads` threads for everything in this library; run work in it with `install`.

@@ -5,11 +5,7 @@ use std::path::PathBuf;
 use engraft_zoo::{BackboneSpec, Ending};
 use serde::Serialize;
 
-use crate::{
-    WeightsStatus,
-    backbone::weights_folder,
-    weights_status::{file_name, weights_status},
-};
+use crate::{WeightsStatus, weights::places_from_environment, weights_status::weights_status};
 
 /// What a person chooses a backbone by.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,9 +36,9 @@ pub struct BackboneListing {
 
 /// All backbones, family by family.
 pub fn backbones() -> Vec<BackboneListing> {
-    let folder = weights_folder();
+    let places = places_from_environment();
     let listing = |spec: &'static BackboneSpec| {
-        let (status, path) = weights_status(spec, folder.as_deref());
+        let (status, path) = weights_status(spec, &places);
         BackboneListing {
             name: spec.name,
             keras_name: spec.keras_name,
@@ -51,7 +47,10 @@ pub fn backbones() -> Vec<BackboneListing> {
             parameters: spec.graph(Ending::Features).parameter_count(),
             imagenet_top1_percent: spec.imagenet_top1_percent,
             licence: spec.licence,
-            weights: if spec.is_embedded() { "embedded".to_owned() } else { file_name(spec) },
+            weights: match spec.is_embedded() {
+                true => "embedded".to_owned(),
+                false => format!("{}.safetensors", spec.name),
+            },
             status,
             path,
             credit: spec.credit,
@@ -60,10 +59,9 @@ pub fn backbones() -> Vec<BackboneListing> {
     engraft_zoo::backbones().map(listing).collect()
 }
 
-/// The names of the backbones that can be opened as things are, family by family.
+/// The names of the backbones whose weights are on this computer, family by family.
 pub fn available_backbones() -> Vec<String> {
-    let folder = weights_folder();
-    let available =
-        |spec: &&BackboneSpec| weights_status(spec, folder.as_deref()).0 != WeightsStatus::Missing;
+    let places = places_from_environment();
+    let available = |spec: &&BackboneSpec| weights_status(spec, &places).0.is_available();
     engraft_zoo::backbones().filter(available).map(|spec| spec.name.to_owned()).collect()
 }

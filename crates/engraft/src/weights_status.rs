@@ -1,8 +1,10 @@
-//! Where the weights of a backbone are.
+//! Where the weights of a backbone are, found out without fetching any.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use engraft_zoo::BackboneSpec;
+use engraft_zoo::{
+    BackboneSpec, Ending, FetchError, FetchProgress, Located, WeightPlaces, WeightSource, ZooError,
+};
 use serde::Serialize;
 
 /// Where the weights of a backbone are.
@@ -12,26 +14,54 @@ use serde::Serialize;
 pub enum WeightsStatus {
     /// Inside the program.
     Embedded,
-    /// In a file that is found.
+    /// In the folder that `ENGRAFT_WEIGHTS` names.
     AtHand,
-    /// Nowhere; a file has to be provided.
+    /// In our cache of weight files, or that of Keras or of the Hugging Face hub.
+    Cached,
+    /// Nowhere on this computer, but they can be fetched.
+    ToFetch,
+    /// Nowhere; a file has to be provided. A file that is there but is not the right one counts as none.
     Missing,
 }
 
-/// The status of a backbone's weights, with the file that holds them if one does. The order is that in which
-/// [`engraft_zoo::open`] looks for them.
-pub(crate) fn weights_status(spec: &BackboneSpec, folder: Option<&Path>) -> (WeightsStatus, Option<PathBuf>) {
-    let file = folder.map(|folder| folder.join(file_name(spec))).filter(|path| path.exists());
-    match file {
-        Some(path) => (WeightsStatus::AtHand, Some(path)),
-        None if spec.is_embedded() => (WeightsStatus::Embedded, None),
-        None => (WeightsStatus::Missing, None),
+impl WeightsStatus {
+    /// Whether the weights are on this computer.
+    pub fn is_available(self) -> bool {
+        matches!(self, WeightsStatus::Embedded | WeightsStatus::AtHand | WeightsStatus::Cached)
     }
 }
 
-/// What a weight file of the backbone is called.
-pub(crate) fn file_name(spec: &BackboneSpec) -> String {
-    format!("{}.safetensors", spec.name)
+/// The status of a backbone's weights, with the file that holds them if one does. Files in our own and in other programs'
+/// caches are compared with their digests, as they are when they are opened.
+pub(crate) fn weights_status(spec: &BackboneSpec, places: &WeightPlaces) -> (WeightsStatus, Option<PathBuf>) {
+    let places = WeightPlaces { offline: true, ..places.clone() };
+    match engraft_zoo::locate(spec.name, Ending::Features, &places, &Nobody) {
+        Ok(Located::Embedded(_)) => (WeightsStatus::Embedded, None),
+        Ok(Located::File(file)) => {
+            let from_user = file.source == WeightSource::WeightsDir;
+            let status = if from_user { WeightsStatus::AtHand } else { WeightsStatus::Cached };
+            (status, Some(file.path))
+        }
+        Err(ZooError::Fetch(FetchError::Offline { .. } | FetchError::NoCacheFolder { .. })) => {
+            (WeightsStatus::ToFetch, None)
+        }
+        Err(_) => (WeightsStatus::Missing, None),
+    }
+}
+
+/// Follows no download, since there is none.
+struct Nobody;
+
+impl FetchProgress for Nobody {
+    fn begin(&self, _file: &str, _total_bytes: Option<u64>) {}
+
+    fn received(&self, _bytes: u64) {}
+
+    fn warn(&self, _message: &str) {}
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -39,17 +69,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_comes_before_the_embedded_weights() {
+    fn every_place_has_its_status() {
         let folder = tempfile::tempdir().unwrap();
-        let status = |name| weights_status(engraft_zoo::backbone(name).unwrap(), Some(folder.path()));
-        assert_eq!(status("efficientnet_lite0"), (WeightsStatus::Embedded, None));
-        assert_eq!(status("vgg16"), (WeightsStatus::Missing, None));
-        for name in ["efficientnet_lite0", "vgg16"] {
-            let path = folder.path().join(format!("{name}.safetensors"));
+        let places = WeightPlaces {
+            weights_dir: Some(folder.path().join("weights")),
+            cache_dir: Some(folder.path().join("cache")),
+            ..WeightPlaces::default()
+        };
+        let status = |name| weights_status(engraft_zoo::backbone(name).unwrap(), &places);
+        for (name, want) in [
+            ("efficientnet_lite0", WeightsStatus::Embedded),
+            ("vgg16", WeightsStatus::ToFetch),
+            ("efficientnet_lite1", WeightsStatus::Missing),
+        ] {
+            assert_eq!(status(name), (want, None), "{name}");
+        }
+        std::fs::create_dir(folder.path().join("weights")).unwrap();
+        for name in ["efficientnet_lite0", "vgg16", "efficientnet_lite1"] {
+            let path = folder.path().join(format!("weights/{name}.safetensors"));
             std::fs::write(&path, "").unwrap();
             assert_eq!(status(name), (WeightsStatus::AtHand, Some(path)), "{name}");
         }
-        let spec = engraft_zoo::backbone("vgg16").unwrap();
-        assert_eq!(weights_status(spec, None), (WeightsStatus::Missing, None));
+    }
+
+    #[test]
+    fn only_what_is_on_this_computer_is_available() {
+        let available = [WeightsStatus::Embedded, WeightsStatus::AtHand, WeightsStatus::Cached];
+        assert!(available.into_iter().all(WeightsStatus::is_available));
+        assert!(
+            ![WeightsStatus::ToFetch, WeightsStatus::Missing].into_iter().any(WeightsStatus::is_available)
+        );
     }
 }

@@ -62,9 +62,13 @@ pub fn draw(contenders: &[Contender]) -> String {
     );
     push_grid(&mut svg, &time, &accuracy);
     push_legend(&mut svg, marks.iter().any(|mark| mark.test.is_some()));
+    let names: Vec<&str> = marks.iter().map(|mark| mark.name).collect();
+    let dots: Vec<[f64; 2]> = marks.iter().map(|mark| [mark.x, mark.y]).collect();
+    let labels = place_labels(&names, &dots, Area::between(FRAME_PX));
+    labels.iter().zip(&marks).for_each(|(label, mark)| push_leader(&mut svg, label, mark));
     // The best is drawn last, above all others.
     marks.iter().rev().for_each(|mark| push_mark(&mut svg, mark));
-    push_labels(&mut svg, &marks);
+    labels.iter().zip(&marks).for_each(|(label, mark)| push_label(&mut svg, label, mark));
     svg + "</svg>\n"
 }
 
@@ -154,19 +158,22 @@ fn push_mark(svg: &mut String, mark: &Mark) {
     push_dot(svg, [x, mark.y], mark.color);
 }
 
-/// Names beside their dots, where they cover neither each other nor a dot.
-fn push_labels(svg: &mut String, marks: &[Mark]) {
-    let dots: Vec<[f64; 2]> = marks.iter().map(|mark| [mark.x, mark.y]).collect();
-    let names: Vec<&str> = marks.iter().map(|mark| mark.name).collect();
-    let labels = place_labels(&names, &dots, Area::between(FRAME_PX));
-    for ((label, mark), dot) in labels.iter().zip(marks).zip(dots) {
-        let [x, y] = [label.left, f64::midpoint(label.top, label.bottom)];
-        if (y - dot[1]).abs() > TEXT_PX / 2.0 {
-            let near = if x > dot[0] { label.left - 1.0 } else { label.right + 1.0 };
-            push_line(svg, dot, [near, y], GRID);
-        }
-        push_text(svg, [x, y + 4.0], "start", mark.name);
+/// A line from a dot to its name, where that stands above or below.
+fn push_leader(svg: &mut String, label: &Area, mark: &Mark) {
+    let y = f64::midpoint(label.top, label.bottom);
+    if (y - mark.y).abs() > TEXT_PX / 2.0 {
+        let near = if label.left > mark.x { label.left - 1.0 } else { label.right + 1.0 };
+        push_line(svg, [mark.x, mark.y], [near, y], OTHER);
     }
+}
+
+/// A name on a white edge, so that it can be read where it crosses an interval.
+fn push_label(svg: &mut String, label: &Area, mark: &Mark) {
+    let (x, anchor) = if label.left > mark.x { (label.left, "start") } else { (label.right, "end") };
+    let y = f64::midpoint(label.top, label.bottom) + 4.0;
+    *svg += "<g stroke=\"#fff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\">";
+    push_text(svg, [x, y], anchor, mark.name);
+    *svg += "</g>\n";
 }
 
 #[cfg(test)]

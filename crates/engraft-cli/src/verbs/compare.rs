@@ -19,10 +19,10 @@ use crate::{
 pub struct Args {
     /// Folder of class folders, or of train, val and test with class folders in each
     data: PathBuf,
-    /// Backbones, separated by commas; several joined by + are one [default: all whose weights are at hand]
+    /// Backbones, separated by commas; several joined by + are one [default: all whose weights are on this computer]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     backbones: Vec<String>,
-    /// Compare all backbones whose weights are at hand: inside the binary or in the folder ENGRAFT_WEIGHTS
+    /// Compare all backbones whose weights are on this computer: embedded, at hand or cached, as `engraft models` says
     #[arg(long, conflicts_with = "backbones")]
     all_available: bool,
     /// Begin no further backbone after this many seconds

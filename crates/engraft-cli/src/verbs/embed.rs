@@ -15,7 +15,7 @@ pub struct Args {
     /// Backbone, one of those that `engraft models` lists, or several joined by +
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
-    /// Weights of the backbone [default: inside the binary, or NAME.safetensors in the folder ENGRAFT_WEIGHTS]
+    /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// How images fill the square input: stretch, crop or pad
@@ -33,9 +33,9 @@ pub struct Args {
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     let format = FeatureFormat::of(&args.out)?;
     engraft::check_writable(&args.out)?;
-    let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
-    let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let display = Display::new(common.quiet);
+    let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
+    let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let store = super::open_store();
     let table = FeatureTable::embed(&args.data, backbone, &options, store.as_ref(), &display)?;
     table.save(&args.out, format)?;

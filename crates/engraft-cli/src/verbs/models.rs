@@ -31,6 +31,8 @@ fn table(backbones: &[BackboneListing]) -> String {
         let status = match backbone.status {
             WeightsStatus::Embedded => "embedded",
             WeightsStatus::AtHand => "at hand",
+            WeightsStatus::Cached => "cached",
+            WeightsStatus::ToFetch => "to fetch",
             _ => "missing",
         };
         let place = backbone.path.as_ref().map(|path| engraft::printable(&path.to_string_lossy()));
@@ -41,5 +43,6 @@ fn table(backbones: &[BackboneListing]) -> String {
         );
     }
     text + "\ntop-1: share of ImageNet's validation images labelled rightly at the first guess, in percent.\n\
+            to fetch: by `engraft fetch NAME`, or where they are first needed.\n\
             missing: put the file NAME.safetensors into a folder and name that folder in ENGRAFT_WEIGHTS.\n"
 }

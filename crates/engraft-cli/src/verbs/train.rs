@@ -25,7 +25,7 @@ pub struct Args {
     /// Backbone, one of those that `engraft models` lists, or several joined by +
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
-    /// Weights of the backbone [default: inside the binary, or NAME.safetensors in the folder ENGRAFT_WEIGHTS]
+    /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// Where to write the model [default: DATA-NAME.safetensors in the current folder]
@@ -65,8 +65,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         seed: args.seed,
         strict: args.strict,
     };
-    let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
     let display = Display::new(common.quiet);
+    let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
     let report = train_and_save(&args.data, backbone, &options, &out, &display)?;
     display.finish();
     print(&report, &out, common)?;

@@ -24,7 +24,7 @@ fn backbones_are_compared_and_one_without_weights_does_not_stop_the_others() {
     assert!(rows[0]["cv"]["accuracy"].as_f64().unwrap() >= rows[1]["cv"]["accuracy"].as_f64().unwrap());
     let vgg16 = row(&comparison, "vgg16");
     assert_eq!((&vgg16["cv"], &vgg16["licence"]), (&Value::Null, &json!("CC-BY-4.0")));
-    assert!(vgg16["error"].as_str().unwrap().contains("vgg16.safetensors"), "{vgg16}");
+    assert!(vgg16["error"].as_str().unwrap().contains("vgg16_weights"), "{vgg16}");
     let both = row(&comparison, "mobilenet_025+efficientnet_lite0");
     let mut keys: Vec<&String> = both.as_object().unwrap().keys().collect();
     keys.sort();
@@ -83,7 +83,7 @@ fn what_cannot_be_compared_at_all_is_an_error() {
     let fixture = Fixture::with_data();
     for (arguments, code, want) in [
         (&["compare", "data", "--backbones", "vgg16,vgg17"][..], 2, "`vgg17` is unknown"),
-        (&["compare", "data", "--backbones", "vgg16,vgg19"], 4, "the weights of `vgg16`"),
+        (&["compare", "data", "--backbones", "vgg16,vgg19"], 4, "the file vgg16_weights"),
         (&["compare", "data", "--backbones", "vgg16", "--all-available"], 2, "cannot be used with"),
         (&["compare", "data", "--budget", "soon"], 2, "expected a number of seconds"),
         (&["compare", "data", "--folds", "1"], 2, "--folds is 1"),
@@ -106,5 +106,6 @@ fn models_says_where_weights_are() {
     };
     assert_eq!(status("efficientnet_lite0"), (json!("embedded"), false, true));
     assert_eq!(status(SMALL), (json!("at_hand"), true, true));
-    assert_eq!(status("vgg16"), (json!("missing"), false, true));
+    assert_eq!(status("vgg16"), (json!("to_fetch"), false, true));
+    assert_eq!(status("efficientnet_lite1"), (json!("missing"), false, true));
 }

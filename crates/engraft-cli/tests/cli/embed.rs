@@ -112,7 +112,7 @@ fn a_wrong_array_is_refused_by_name() {
             "array.npy: backbone `efficientnet_lite0` got an input of 0 x 4 pixels",
         ),
         (npy("|u1", "(4611686018427387904, 4, 4, 3)", &[0; 32]), "too large"),
-        (npy("<f4", "(1, 1, 1, 3)", &[f32::NAN.to_le_bytes(); 3].concat()), "not finite"),
+        (npy("<f4", "(1, 32, 32, 3)", &[f32::NAN.to_le_bytes(); 32 * 32 * 3].concat()), "not finite"),
         (b"PK".to_vec(), "array.npy"),
     ] {
         fixture.write("array.npy", bytes);

@@ -6,6 +6,7 @@ mod combine;
 mod compare;
 mod embed;
 mod failures;
+mod fetch;
 mod fixture;
 #[cfg(unix)]
 mod interrupt;

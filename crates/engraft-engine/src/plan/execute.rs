@@ -7,7 +7,7 @@ use super::network::{Network, Step};
 use super::worker::Worker;
 
 /// Steps with less work than this, in multiply-adds, are not worth waking another thread.
-const LEAST_WORK_TO_SPLIT: usize = 200_000;
+const LEAST_WORK_TO_SPLIT: u64 = 200_000;
 
 impl Worker {
     /// Runs all steps for one image, on up to `threads` threads of the current pool.
@@ -17,7 +17,8 @@ impl Worker {
         }
     }
 
-    fn run_step(&mut self, network: &Network, step: &Step, image: Pixels, threads: usize) {
+    /// Runs one step, those before it having been run for the same image.
+    pub(super) fn run_step(&mut self, network: &Network, step: &Step, image: Pixels, threads: usize) {
         let layout = network.values[step.output.0];
         let slot = network.slots[step.output.0];
         let mut output = std::mem::take(&mut self.slots[slot]);

@@ -5,12 +5,11 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Clamp, ConvertPixels, GlobalAveragePool2d, InstructionSet, PackedDepthwise, PackedMatrix,
-    PoolKind, softmax,
+    Activation, Clamp, ConvertPixels, InstructionSet, PackedDepthwise, PackedMatrix, PoolKind,
 };
 
 use super::layout::{Border, Layout};
-pub(super) use band::{Band, Operand, Operands};
+pub(super) use band::{Band, Operands};
 
 /// The image a run starts from, `[height, width, channels]`.
 #[derive(Clone, Copy)]
@@ -97,6 +96,27 @@ impl Kernel {
         }
     }
 
+    /// What it is called in a profile.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Kernel::Convert(_) => "convert",
+            Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
+            Kernel::Convolution { .. } => "convolution",
+            Kernel::Depthwise { .. } => "depthwise",
+            Kernel::Elementwise { .. } => "elementwise",
+            Kernel::Multiply => "multiply",
+            Kernel::LayerNorm { .. } => "layer norm",
+            Kernel::Pool2d { .. } => "pool",
+            Kernel::GlobalAveragePool2d => "global average pool",
+            Kernel::Softmax => "softmax",
+            Kernel::ZeroPadding2d(_) => "zero padding",
+            Kernel::Cropping2d { .. } => "cropping",
+            Kernel::Concatenate => "concatenate",
+            Kernel::ReverseChannels => "reverse channels",
+            Kernel::Reshape => "reshape",
+        }
+    }
+
     /// Whether each row of the output can be computed on its own.
     pub(super) fn works_by_rows(&self) -> bool {
         !matches!(self, Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape)
@@ -133,8 +153,8 @@ impl Kernel {
             Kernel::Pool2d { kind, window, strides, before } => {
                 band.pool2d(*kind, *window, *strides, *before, rows);
             }
-            Kernel::GlobalAveragePool2d => global_average_pool2d(isa, band.input(), output, rows),
-            Kernel::Softmax => softmax_of(band.input(), output, rows),
+            Kernel::GlobalAveragePool2d => band.global_average_pool2d(rows),
+            Kernel::Softmax => band.softmax(rows),
             Kernel::ZeroPadding2d(padding) => band.zero_padding2d(*padding, rows),
             Kernel::Cropping2d { top, left } => band.cropping2d(*top, *left, rows),
             Kernel::Concatenate => band.concatenate(rows),
@@ -154,20 +174,4 @@ fn convert(conversion: &ConvertPixels, image: Pixels, output: Layout, first_row:
             Pixels::F32(values) => conversion.run(&values[from..][..image_row], row, output.pixel_len),
         }
     }
-}
-
-fn global_average_pool2d(isa: InstructionSet, input: Operand, output: Layout, rows: &mut [f32]) {
-    let Layout { height, width, .. } = input.layout;
-    let start = input.layout.window_start(0, Border::default());
-    let strides = input.layout.strides();
-    let pool = GlobalAveragePool2d { input: &input.buffer[start..], strides, size: [height, width] };
-    pool.run(isa, &mut rows[..output.pixel_len]);
-}
-
-fn softmax_of(input: Operand, output: Layout, rows: &mut [f32]) {
-    let start = input.layout.window_start(0, Border::default());
-    let (scores, rest) = rows.split_at_mut(output.channels);
-    scores.copy_from_slice(&input.buffer[start..][..output.channels]);
-    softmax(scores);
-    rest.fill(0.0);
 }

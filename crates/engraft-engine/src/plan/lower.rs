@@ -196,8 +196,11 @@ impl<'a> Lowering<'a> {
         self.values.push(Layout::new(node.shape, pixel_len));
         self.owners.push(fused.end);
         self.views[fused.end] = Some(View { value: output, padding: Border::default() });
-        let work = work(node, self.graph);
-        self.steps.push(Step { kernel, inputs, output, work });
+        let input_shapes: Vec<Shape> =
+            node.inputs.iter().map(|&input| self.graph.node(input).shape).collect();
+        let multiply_adds = node.op.multiply_adds(&input_shapes, node.shape);
+        let work = multiply_adds.max(least_work(node));
+        self.steps.push(Step { node: node.name.clone(), kernel, inputs, output, multiply_adds, work });
         Ok(())
     }
 
@@ -366,12 +369,11 @@ fn border(padding: &Margins) -> Border {
     Border { top, bottom, left, right }
 }
 
-/// Multiply-adds or comparable steps.
-fn work(node: &Node, graph: &Graph) -> usize {
-    let inputs: Vec<Shape> = node.inputs.iter().map(|&input| graph.node(input).shape).collect();
+/// Reads or writes of an operation, whether it multiplies or not.
+fn least_work(node: &Node) -> u64 {
     let per_value = match node.op {
         Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => pool.window[0] * pool.window[1],
         _ => 1,
     };
-    (node.op.multiply_adds(&inputs, node.shape) as usize).max(node.shape.len() * per_value)
+    (node.shape.len() * per_value) as u64
 }

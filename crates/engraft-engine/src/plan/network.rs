@@ -18,12 +18,16 @@ pub(super) struct View {
 
 /// One kernel with its operands.
 pub(super) struct Step {
+    /// The first node that it computes.
+    pub node: String,
     pub kernel: Kernel,
     /// The values read; a sum's second operand comes second.
     pub inputs: Vec<View>,
     pub output: ValueId,
+    /// Multiply-adds of the convolutions and dense layers in it.
+    pub multiply_adds: u64,
     /// Multiply-adds or comparable work, to judge whether threads pay.
-    pub work: usize,
+    pub work: u64,
 }
 
 /// A compiled graph.

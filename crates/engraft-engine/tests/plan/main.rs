@@ -3,12 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
 mod nets;
+mod random;
 mod reference;
+mod revision;
+
+use std::collections::HashSet;
 
 use engraft_engine::{EngineError, Plan, PlanOptions};
-use engraft_graph::{GraphBuilder, NamedTensors, Tensor, TensorData};
+use engraft_graph::{GraphBuilder, NamedTensors, Shape, Tensor, TensorData};
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
+
+/// About a second's worth.
+const RANDOM_NETWORKS: u64 = 400;
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
@@ -44,28 +51,62 @@ fn every_network_equals_its_definition_on_every_instruction_set() {
 }
 
 #[test]
-fn results_do_not_depend_on_threads_batches_or_places() {
-    let graph = nets::inverted_residuals([96, 90, 3]).unwrap();
-    let weights = nets::weights(&graph);
-    for isa in InstructionSet::available() {
-        let plan = Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap();
-        let images: Vec<Vec<u8>> = (0..5).map(|seed| noise_u8(seed, plan.input_shape().len())).collect();
-        let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
-        let mut want = Vec::new();
-        for image in &images {
-            let mut out = vec![f32::NAN; plan.output_shape().len()];
-            plan.run_one_u8(&mut plan.worker(), image, &mut out).unwrap();
-            want.extend(out);
+fn networks_drawn_at_random_equal_their_definition() {
+    for seed in 0..RANDOM_NETWORKS {
+        let graph = random::network(seed);
+        let weights = nets::weights(&graph);
+        let shape = graph.nodes()[0].shape;
+        let image = noise_u8(seed, shape.len());
+        let want = reference::run(&graph, &weights, &floats(&image));
+        let largest = want.iter().fold(1.0f32, |most, x| most.max(x.abs()));
+        for isa in InstructionSet::available() {
+            println!("seed {seed}, {}: {:?}", isa.name(), graph.nodes());
+            let plan = Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap();
+            let mut got = vec![f32::NAN; plan.output_shape().len()];
+            plan.run_u8(&[&image], &mut got).unwrap();
+            assert_close(&got, &want, Tolerance::abs(2e-5 * largest));
         }
-        for threads in [1, 2, 3] {
-            for batch in [1, 2, 3, 5] {
-                let mut got = vec![f32::NAN; want.len()];
-                let parts = got.chunks_mut(batch * plan.output_shape().len());
-                for (images, out) in images.chunks(batch).zip(parts) {
-                    pool(threads).install(|| plan.run_u8(images, out)).unwrap();
-                }
-                assert!(got == want, "{}, {threads} threads, batches of {batch}", isa.name());
+    }
+}
+
+#[test]
+fn every_operation_is_drawn() {
+    let graphs = (0..RANDOM_NETWORKS).map(random::network);
+    let names: HashSet<String> = graphs
+        .flat_map(|graph| graph.nodes().iter().map(|node| format!("{:?}", node.op)).collect::<Vec<_>>())
+        .map(|op| op.chars().take_while(|c| c.is_alphanumeric()).collect())
+        .collect();
+    assert_eq!(names.len(), 24, "{names:?}");
+}
+
+#[test]
+fn results_do_not_depend_on_threads_batches_or_places() {
+    for net in [nets::inverted_residuals([96, 90, 3]), nets::wide_maps()] {
+        let graph = net.unwrap();
+        let weights = nets::weights(&graph);
+        for isa in InstructionSet::available() {
+            check_threads_and_batches(&Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap());
+        }
+    }
+}
+
+fn check_threads_and_batches(plan: &Plan) {
+    let images: Vec<Vec<u8>> = (0..5).map(|seed| noise_u8(seed, plan.input_shape().len())).collect();
+    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let mut want = Vec::new();
+    for image in &images {
+        let mut out = vec![f32::NAN; plan.output_shape().len()];
+        plan.run_one_u8(&mut plan.worker(), image, &mut out).unwrap();
+        want.extend(out);
+    }
+    for threads in [1, 2, 3] {
+        for batch in [1, 2, 3, 5] {
+            let mut got = vec![f32::NAN; want.len()];
+            let parts = got.chunks_mut(batch * plan.output_shape().len());
+            for (images, out) in images.chunks(batch).zip(parts) {
+                pool(threads).install(|| plan.run_u8(images, out)).unwrap();
             }
+            assert!(got == want, "{}, {threads} threads, batches of {batch}", plan.isa_name());
         }
     }
 }
@@ -90,6 +131,23 @@ fn half_precision_weights_are_taken_as_they_are() {
         out
     });
     assert_eq!(features[0], features[1]);
+}
+
+#[test]
+fn a_profile_names_every_step_and_counts_every_product() {
+    let graph = nets::inverted_residuals([32, 32, 3]).unwrap();
+    let options = PlanOptions::from_env().unwrap();
+    let plan = Plan::compile(&graph, &nets::weights(&graph), &options).unwrap();
+    let steps = plan.profile(&noise_u8(1, 32 * 32 * 3), 2).unwrap();
+    let [first, .., last] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!((&*first.node, first.kernel, &*last.node), ("image", "convert", "pool"));
+    assert!(steps.iter().all(|step| step.seconds.is_finite()));
+    let products = graph.nodes().iter().map(|node| {
+        let inputs: Vec<Shape> = node.inputs.iter().map(|&input| graph.node(input).shape).collect();
+        node.op.multiply_adds(&inputs, node.shape)
+    });
+    assert_eq!(steps.iter().map(|step| step.multiply_adds).sum::<u64>(), products.sum::<u64>());
+    assert!(plan.profile(&[0], 1).is_err());
 }
 
 fn small_plan() -> Plan {

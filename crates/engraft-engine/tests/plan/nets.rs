@@ -37,6 +37,7 @@ pub const ALL: &[Case] = &[
     ("a flattened map", flattened),
     ("normalisation before activation and padding", pre_activation),
     ("one pixel", one_pixel),
+    ("vectors that become maps with zeros around them", padded_vectors),
 ];
 
 /// Weights of a sensible size for any network.
@@ -425,5 +426,40 @@ fn one_pixel() -> Net {
     let x = net.max_pool2d("max", x, 3, 2, Padding::Same)?;
     let x = net.average_pool2d("average", x, 2, 2, Padding::Same)?;
     let x = net.flatten("flatten", x)?;
+    net.finish(x)
+}
+
+fn padded_vectors() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [4, 3, 5])?;
+    let pooled = net.global_average_pool2d("pool", image)?;
+    let map = net.node("map", Op::Reshape { height: 1, width: 1, channels: 5 }, &[pooled])?;
+    let x = net.conv2d("conv", map, 17, 3, 1, Padding::Same)?;
+    let x = net.flatten("flatten", x)?;
+    let x = net.activation("softmax", x, Activation::Softmax)?;
+    let x = net.node("map_again", Op::Reshape { height: 1, width: 1, channels: 17 }, &[x])?;
+    let x = net.depthwise_conv2d("depthwise", x, 5, 1, Padding::Same)?;
+    net.finish(x)
+}
+
+/// Every kernel that works by rows, on maps large enough to be split over threads.
+pub fn wide_maps() -> Net {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [83, 78, 3])?;
+    let x = net.rescale("rescale", image, &[0.01; 3], &[-1.0; 3])?;
+    let x = net.conv2d("conv", x, 33, 3, 1, Padding::Same)?;
+    let y = net.activation("gelu", x, Activation::Gelu)?;
+    let x = net.multiply("multiply", x, y)?;
+    let y = net.max_pool2d("max", x, 3, 1, Padding::Same)?;
+    let x = net.average_pool2d("average", x, 2, 1, Padding::Same)?;
+    let x = net.add("add", x, y)?;
+    let x = net.node("norm", Op::LayerNorm { epsilon: 1e-3 }, &[x])?;
+    let x = net.node("reverse", Op::ReverseChannels, &[x])?;
+    let x = net.concatenate("concatenate", &[x, y])?;
+    let x = net.zero_padding2d("pad", x, Margins { top: 2, bottom: 1, left: 1, right: 0 })?;
+    let x = net.node("crop", Op::Cropping2d(Margins { top: 1, bottom: 1, left: 0, right: 2 }), &[x])?;
+    let x = net.depthwise_conv2d("depthwise", x, 3, 1, Padding::Valid)?;
+    let x = net.activation("silu", x, Activation::Silu)?;
+    let x = net.global_average_pool2d("pool", x)?;
     net.finish(x)
 }

@@ -1,5 +1,6 @@
 //! The inner loops of a matrix product: a tile of rows by vectors of columns, kept in registers over the whole sum.
 
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use super::{Isa, SimdOp};
@@ -16,6 +17,8 @@ pub(crate) struct PanelProduct<'a> {
     pub segments: Segments,
     /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
     pub panel: &'a [f32],
+    /// What will be read next, to be fetched into the cache meanwhile; as long as the panel, or empty.
+    pub next_panel: &'a [f32],
     /// Width of the panel.
     pub vectors: usize,
     /// Columns to store, at most the width of the panel.
@@ -127,12 +130,44 @@ impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
                 // `first_row + tiles * R` is at most `run_len`. Nothing else uses the output meanwhile.
                 unsafe {
                     let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
-                    let sums = accumulate::<I, R, V>(isa, product, input);
+                    let ahead = Ahead::new(product, run * tiles + tile);
+                    let sums = accumulate::<I, R, V>(isa, product, input, ahead);
                     let output = output.add(product.output_layout.offset(run, row));
                     finish::<I, R, V>(isa, product, sums, [run, row], output);
                 }
             }
         }
+    }
+}
+
+/// The part of the next panel that is fetched into the cache while a tile is computed: one line with every element of
+/// the sums, until all of it has been fetched.
+#[derive(Clone, Copy)]
+struct Ahead {
+    at: *const f32,
+    step: usize,
+}
+
+impl Ahead {
+    /// Elements of a cache line.
+    const LINE: usize = 16;
+
+    /// For tile number `tile` of its panel.
+    #[inline(always)]
+    fn new(product: &PanelProduct, tile: usize) -> Ahead {
+        let tile_elements = product.segments.count * product.segments.len * Ahead::LINE;
+        let first = tile.saturating_mul(tile_elements);
+        if first < product.next_panel.len() {
+            Ahead { at: product.next_panel.as_ptr().wrapping_add(first), step: Ahead::LINE }
+        } else {
+            Ahead { at: product.panel.as_ptr(), step: 0 }
+        }
+    }
+
+    #[inline(always)]
+    fn fetch<I: Isa>(&mut self, isa: I) {
+        isa.prefetch(self.at);
+        self.at = self.at.wrapping_add(self.step);
     }
 }
 
@@ -145,30 +180,42 @@ unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
     isa: I,
     product: &PanelProduct,
     input: *const f32,
+    mut ahead: Ahead,
 ) -> [[I::Vector; V]; R] {
     let row_stride = product.input_layout.row_stride;
     let mut weights = product.panel.as_ptr();
     // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
-    // inside the input; `PanelProduct::check` has seen both.
+    // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
     unsafe {
         let mut sums = [load_row::<I, V>(isa, weights); R];
         weights = weights.add(V * I::LANES);
         for segment in 0..product.segments.count {
-            let mut x = input.add(segment * product.segments.stride);
+            let mut groups = row_groups(input.add(segment * product.segments.stride), row_stride);
             for _ in 0..product.segments.len {
+                ahead.fetch(isa);
                 let row = load_row::<I, V>(isa, weights);
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = isa.splat(*x.add(r * row_stride));
+                    let x = isa.splat(*groups[r / GROUP_ROWS].add(r % GROUP_ROWS * row_stride));
                     for (sum, weight) in sums.iter_mut().zip(row) {
                         *sum = isa.mul_add(x, weight, *sum);
                     }
                 }
-                x = x.add(1);
+                groups = groups.map(|x| x.wrapping_add(1));
                 weights = weights.add(V * I::LANES);
             }
         }
         sums
     }
+}
+
+/// Rows read through one pointer: as many as an address can reach by adding a multiple of the stride to it.
+const GROUP_ROWS: usize = 4;
+
+/// The starts of rows 0, 4 and 8. The compiler must not see that one follows from the other: it would compute every
+/// address anew in every step, on the ports that multiply.
+#[inline(always)]
+fn row_groups(first: *const f32, row_stride: usize) -> [*const f32; 3] {
+    [0, 1, 2].map(|group| black_box(first.wrapping_add(group * GROUP_ROWS * row_stride)))
 }
 
 /// # Safety

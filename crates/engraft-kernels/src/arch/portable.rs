@@ -67,6 +67,9 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+
+    #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> Self::Vector {
         // SAFETY: the caller vouches for `LANES` readable elements; an array needs no more alignment than its elements.
         unsafe { from.cast::<Self::Vector>().read() }

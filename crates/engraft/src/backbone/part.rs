@@ -1,13 +1,15 @@
 //! One network of a backbone.
 
+use std::path::Path;
+
 use engraft_data::{DECODER_REVISION, Digest};
 use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
 use engraft_graph::{Graph, NamedTensors};
-use engraft_train::{FeatureNetwork, FeatureSpace};
-use engraft_zoo::{BackboneSpec, Ending, Source};
+use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
+use engraft_zoo::{BackboneSpec, Ending, GraphSettings, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, tensors_digest::tensors_digest};
+use crate::{Error, tensors_digest::tensors_digest, weights};
 
 /// What identifies one network of a backbone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +34,19 @@ pub(crate) struct BackbonePart {
 }
 
 impl BackbonePart {
-    /// Opens a backbone of the zoo.
-    pub fn open(spec: &BackboneSpec, source: Source) -> Result<BackbonePart, Error> {
-        let opened = engraft_zoo::open(spec.name, source, Ending::Features)?;
+    /// Opens a backbone of the zoo with its weights from `weights`, or else from where they are found.
+    pub fn open(
+        spec: &BackboneSpec,
+        weights: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<BackbonePart, Error> {
+        let opened = match weights {
+            Some(path) => engraft_zoo::open(spec.name, Source::File(path), Ending::Features)?,
+            None => {
+                let located = weights::locate(spec.name, Ending::Features, progress)?;
+                engraft_zoo::open(spec.name, located.source(), Ending::Features)?
+            }
+        };
         let info = PartInfo {
             name: opened.spec.name.to_owned(),
             weights_sha256: opened.weights_sha256,
@@ -53,7 +65,13 @@ impl BackbonePart {
     /// The same network for images of another height and width, in pixels.
     pub fn at_size(self, input_px: [usize; 2]) -> Result<BackbonePart, Error> {
         let spec = engraft_zoo::backbone(&self.info.name)?;
-        let graph = spec.graph_at(input_px, Ending::Features)?;
+        let mut settings = GraphSettings {
+            input_px: [spec.preprocessing.input_side_px; 2],
+            ending: Ending::Features,
+            official_weights: true,
+        };
+        settings.official_weights = self.graph == spec.graph_with(&settings)?;
+        let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
         Ok(BackbonePart::compile(self.info, graph, self.weights)?)
     }
 

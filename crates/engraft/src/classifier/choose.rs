@@ -34,7 +34,8 @@ pub(super) fn choose(
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
     let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
     let selection = select(&candidates, &train.labels, classes.len(), &folds, progress)?;
-    let solved = fit(candidates[selection.candidate], &train.labels, classes.len(), selection.l2)?;
+    let chosen = candidates[selection.candidate];
+    let solved = fit(chosen, &train.labels, classes.len(), selection.l2, progress)?;
     let mut warnings = fold_warnings(folds.warnings(), classes);
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());

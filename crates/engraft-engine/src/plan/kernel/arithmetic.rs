@@ -1,8 +1,8 @@
 //! Steps that compute.
 
 use engraft_kernels::{
-    DepthwiseConv2d, Elementwise, Gemm, LayerNorm, Multiply, PackedDepthwise, PackedMatrix, Pool2d, PoolKind,
-    Residual, RowLayout, Segments,
+    DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply, PackedDepthwise,
+    PackedMatrix, Pool2d, PoolKind, Residual, RowLayout, Segments, softmax,
 };
 
 use super::super::layout::{Border, Layout};
@@ -130,5 +130,25 @@ impl Band<'_> {
             output_strides: self.output.strides(),
         }
         .run(self.isa, self.output.pixel_len, &mut rows[self.output_start()..]);
+    }
+    /// Needs the whole output.
+    pub fn global_average_pool2d(&self, rows: &mut [f32]) {
+        let input = self.input();
+        let Layout { height, width, .. } = input.layout;
+        let start = input.layout.window_start(0, Border::default());
+        let strides = input.layout.strides();
+        let pool = GlobalAveragePool2d { input: &input.buffer[start..], strides, size: [height, width] };
+        self.each_row(rows, |_, output| pool.run(self.isa, output));
+    }
+
+    /// Needs the whole output.
+    pub fn softmax(&self, rows: &mut [f32]) {
+        let input = self.input();
+        self.each_row(rows, |row, output| {
+            output.copy_from_slice(input.row(row));
+            let (scores, rest) = output.split_at_mut(self.output.channels);
+            softmax(scores);
+            rest.fill(0.0);
+        });
     }
 }

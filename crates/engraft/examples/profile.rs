@@ -1,0 +1,94 @@
+//! Where the time of a backbone goes: `profile NAME.. [RUNS]` times every step of each plan on one thread.
+//!
+//! Prints a line for each step if only one backbone is named, and sums for each kind of kernel. The weights are noise.
+
+use std::collections::BTreeMap;
+
+use engraft_engine::{Plan, PlanOptions, StepProfile};
+use engraft_graph::{Graph, GraphError, NamedTensors, Tensor};
+use engraft_zoo::{Ending, backbone};
+
+/// Runs of each backbone, unless said otherwise.
+const RUNS: usize = 20;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let runs = match names.last().and_then(|last| last.parse().ok()) {
+        Some(runs) => {
+            names.pop();
+            runs
+        }
+        None => RUNS,
+    };
+    for name in &names {
+        let graph = backbone(name)?.graph(Ending::Features);
+        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &PlanOptions::from_env()?)?;
+        let image: Vec<u8> = (0..plan.input_shape().len()).map(|i| (i * 7919 % 251) as u8).collect();
+        let steps = plan.profile(&image, runs)?;
+        if names.len() == 1 {
+            steps.iter().for_each(print_step);
+        }
+        print_sums(name, &plan, &steps);
+    }
+    Ok(())
+}
+
+fn print_step(step: &StepProfile) {
+    let StepProfile { node, kernel, output_shape, .. } = step;
+    println!(
+        "{node:<36} {kernel:<20} {:<18} {:>9.1} us {:>7.1}",
+        output_shape.to_string(),
+        step.seconds * 1e6,
+        gflops(step.multiply_adds, step.seconds)
+    );
+}
+
+fn print_sums(name: &str, plan: &Plan, steps: &[StepProfile]) {
+    let total: f64 = steps.iter().map(|step| step.seconds).sum();
+    let mut sums: BTreeMap<&str, (usize, u64, f64)> = BTreeMap::new();
+    for step in steps {
+        let sum = sums.entry(step.kernel).or_default();
+        *sum = (sum.0 + 1, sum.1 + step.multiply_adds, sum.2 + step.seconds);
+    }
+    let multiply_adds = steps.iter().map(|step| step.multiply_adds).sum();
+    println!(
+        "{name}, {}: {:.2} ms, {:.1} GFLOP/s, worker {} kB",
+        plan.isa_name(),
+        total * 1e3,
+        gflops(multiply_adds, total),
+        plan.worker_bytes() / 1000
+    );
+    for (kernel, (count, multiply_adds, seconds)) in sums {
+        println!(
+            "  {kernel:<20} {count:>4} {:>9.3} ms {:>5.1} % {:>7.1} GFLOP/s",
+            seconds * 1e3,
+            seconds / total * 100.0,
+            gflops(multiply_adds, seconds)
+        );
+    }
+}
+
+fn gflops(multiply_adds: u64, seconds: f64) -> f64 {
+    2.0 * multiply_adds as f64 / seconds / 1e9
+}
+
+/// Noise, scaled so that the activations keep their size.
+fn noise_weights(graph: &Graph) -> Result<NamedTensors, GraphError> {
+    let mut tensors = NamedTensors::new();
+    for spec in graph.weights() {
+        let len: usize = spec.shape.iter().product();
+        let fan_in = spec.shape[..spec.shape.len().saturating_sub(1)].iter().product::<usize>() as f32;
+        let (middle, reach) = match spec.name.rsplit('/').next() {
+            Some("kernel") => (0.0, (3.0 / fan_in).sqrt()),
+            Some("gamma" | "moving_variance" | "variance") => (1.0, 0.5),
+            _ => (0.0, 0.5),
+        };
+        let value = |i: usize| {
+            let word = (i as u32 + 1).wrapping_mul(2_654_435_761);
+            let word = (word ^ (word >> 15)).wrapping_mul(2_246_822_519);
+            middle + reach * (f64::from(word) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
+        };
+        tensors.insert(spec.name, Tensor::from_f32(spec.shape, (0..len).map(value).collect())?)?;
+    }
+    Ok(tensors)
+}
