@@ -26,7 +26,7 @@ fn features_of_this_revision_have_these_bits() {
     let opened = open("efficientnet_lite0", Source::Embedded, Ending::Features).unwrap();
     let image = noise_u8(5, 224 * 224 * 3);
     for isa in InstructionSet::available() {
-        let plan = Plan::compile(&opened.graph, &opened.weights, &PlanOptions { isa }).unwrap();
+        let plan = Plan::compile(&opened.graph, &opened.weights, &PlanOptions::new(isa)).unwrap();
         let mut features = vec![0.0; opened.spec.feature_len];
         plan.run_u8(&[&image], &mut features).unwrap();
         let bytes: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
