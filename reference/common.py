@@ -1,7 +1,8 @@
 """Writes golden files: named arrays made by a real, pinned library, with a manifest that says how.
 
-A golden is `golden/NAME.safetensors`. Its folder's MANIFEST.json records, per file, the script, the seed, the
-versions of everything that took part, and the sha256 that `cargo xtask tidy` checks.
+A golden is `golden/NAME.safetensors`, or a file in another format that is itself what is tested. Its folder's
+MANIFEST.json records, per file, the script, the seed, the versions of everything that took part, and the sha256 that
+`cargo xtask tidy` checks.
 """
 
 import hashlib
@@ -20,9 +21,14 @@ GOLDEN = ROOT / "golden"
 
 def write_golden(name: str, arrays: dict[str, np.ndarray], seed: int, packages: list[str]) -> None:
     """Writes `golden/<name>.safetensors` and its manifest entry; `packages` are the PyPI names that decided it."""
-    path = GOLDEN / f"{name}.safetensors"
+    data = save({key: np.asarray(arrays[key], order="C") for key in sorted(arrays)})
+    write_golden_file(f"{name}.safetensors", data, seed, packages)
+
+
+def write_golden_file(name: str, data: bytes, seed: int, packages: list[str]) -> None:
+    """Writes `golden/<name>`, a file in a format of its own, and its manifest entry, as `write_golden` does."""
+    path = GOLDEN / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = save({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
     path.write_bytes(data)
     manifest_path = path.parent / "MANIFEST.json"
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}

@@ -40,7 +40,7 @@ PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
 
 # Side of a square and sides of a rectangle, in pixels. The squares are the smallest that the models take, but for those in
 # which so little is left of a small image that zeros at the border decide the features.
-SMALL, SMALL_SE, MIDDLE, LARGE = (32, (61, 47)), (64, (61, 47)), (71, (89, 101)), (75, (95, 107))
+TINY, SMALL, MIDDLE, LARGE = (32, (61, 47)), (96, (101, 119)), (71, (89, 101)), (75, (95, 107))
 
 # One model of each structure is also run with maximum pooling, without pooling and with its classifier.
 ALL_ENDINGS = {
@@ -68,18 +68,18 @@ def models() -> dict[str, tuple]:
         "xception": ("xception", "Xception", {}, *MIDDLE),
         "inception_v3": ("inception_v3", "InceptionV3", {}, *LARGE),
         "inception_resnet_v2": ("inception_resnet_v2", "InceptionResNetV2", {}, *LARGE),
-        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, *SMALL),
-        "nasnet_large": ("nasnet", "NASNetLarge", {}, *SMALL),
+        "nasnet_mobile": ("nasnet", "NASNetMobile", {}, *TINY),
+        "nasnet_large": ("nasnet", "NASNetLarge", {}, *TINY),
     }
     for depth in (16, 19):
-        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, *SMALL)
+        table[f"vgg{depth}"] = (f"vgg{depth}", f"VGG{depth}", {}, *TINY)
     for depth in (50, 101, 152):
-        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, *SMALL)
-        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, *SMALL)
+        table[f"resnet{depth}"] = ("resnet", f"ResNet{depth}", {}, *TINY)
+        table[f"resnet{depth}_v2"] = ("resnet_v2", f"ResNet{depth}V2", {}, *TINY)
     for depth in (121, 169, 201):
-        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, *SMALL)
+        table[f"densenet{depth}"] = ("densenet", f"DenseNet{depth}", {}, *TINY)
     for percent in (100, 75, 50, 25):
-        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, *SMALL)
+        table[width("mobilenet", percent)] = ("mobilenet", "MobileNet", {"alpha": percent / 100}, *TINY)
     for percent in (100, 140, 130, 75, 50, 35):
         table[width("mobilenet_v2", percent)] = ("mobilenet_v2", "MobileNetV2", {"alpha": percent / 100}, *SMALL)
     for size in ("Small", "Large"):
@@ -87,11 +87,11 @@ def models() -> dict[str, tuple]:
         for suffix, arguments in (("", {}), ("_075", {"alpha": 0.75}), ("_minimalistic", {"minimalistic": True})):
             table[name + suffix] = ("mobilenet_v3", f"MobileNetV3{size}", arguments, *SMALL)
     for index in range(8):
-        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL_SE)
+        table[f"efficientnet_b{index}"] = ("efficientnet", f"EfficientNetB{index}", {}, *SMALL)
     for variant in ("B0", "B1", "B2", "B3", "S", "M", "L"):
-        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL_SE)
+        table[f"efficientnet_v2_{variant.lower()}"] = ("efficientnet_v2", f"EfficientNetV2{variant}", {}, *SMALL)
     for variant in ("Tiny", "Small", "Base", "Large", "XLarge"):
-        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, *SMALL)
+        table[f"convnext_{variant.lower()}"] = ("convnext", f"ConvNeXt{variant}", {}, *TINY)
     return table
 
 
@@ -208,6 +208,7 @@ class Filling:
             if not is_kernel(weight) and weight.name != "count":
                 centre, half_width = map(np.float32, VECTOR_RANGES[role(layer, weight)])
                 weight.assign(centre + half_width * self.noise(weight))
+        finalize(layer)
 
     def fill_kernel(self, kernel, scale: float) -> None:
         self.scales[self.number[id(kernel)]] = np.float32(scale)
@@ -218,6 +219,12 @@ class Filling:
 
     def all_scales(self) -> np.ndarray:
         return np.array([self.scales[number] for number in sorted(self.scales)], dtype=np.float32)
+
+
+def finalize(layer: keras.layers.Layer) -> None:
+    """Makes a normalisation use the moments it was given."""
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
 
 
 def kernels_of(layer: keras.layers.Layer) -> list:
@@ -244,10 +251,26 @@ def build(constructor: str, arguments: dict, size: tuple[int, int] | None, **mor
     return getattr(keras.applications, constructor)(weights=None, **arguments, **more)
 
 
+def set_weights(model: keras.Model, weights: list[np.ndarray]) -> None:
+    model.set_weights(weights)
+    for layer in model.layers:
+        finalize(layer)
+
+
 def order(model: keras.Model) -> list[str]:
     """A line for each layer that has weights."""
     layers = [layer for layer in model.layers if layer.weights]
-    return [" ".join([layer.name, *(text(weight.shape) for weight in weights_of(layer))]) for layer in layers]
+    return [" ".join([layer.name, *(text(shape_of(layer, weight)) for weight in weights_of(layer))]) for layer in layers]
+
+
+def shape_of(layer: keras.layers.Layer, weight) -> tuple[int, ...]:
+    """ConvNeXt's convolutions in as many groups as channels have the same values as depthwise ones in another shape."""
+    shape = tuple(weight.shape)
+    return (*shape[:2], shape[3], shape[2]) if getattr(layer, "groups", 1) > 1 and len(shape) == 4 else shape
+
+
+def shapes(lines: list[str]) -> list[str]:
+    return [line.split(" ", 1)[1] for line in lines]
 
 
 def digest(lines: list[str]) -> np.ndarray:
@@ -258,10 +281,16 @@ def text(shape) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def two_layers(model: keras.Model) -> list:
-    """A third and two thirds on the way."""
-    maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
-    return [maps[len(maps) // 3], maps[2 * len(maps) // 3]]
+def two_layers(model: keras.Model) -> list[str]:
+    """The names of two layers with maps, a third and two thirds on the way; those within squeeze-and-excite do not count."""
+    maps = [layer for layer in model.layers if len(layer.output.shape) == 4]
+    last = max(index for index, layer in enumerate(maps) if pixels(layer) > 1)
+    names = [layer.name for index, layer in enumerate(maps) if pixels(layer) > 1 or index > last]
+    return [names[len(names) // 3], names[2 * len(names) // 3]]
+
+
+def pixels(layer: keras.layers.Layer) -> int:
+    return math.prod(layer.output.shape[1:3])
 
 
 SAMPLE = 256
@@ -277,10 +306,9 @@ def outputs_of(model: keras.Model, batch: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(batch, training=False))
 
 
-def features_and_two_outputs(model: keras.Model, batch: np.ndarray) -> dict[str, np.ndarray]:
-    first, second = two_layers(model)
-    parts = {"features": model.output, "first": first.output, "second": second.output}
-    outputs = keras.Model(model.inputs, parts)([batch], training=False)
+def features_and_outputs(model: keras.Model, batch: np.ndarray, layers: list[str]) -> dict[str, np.ndarray]:
+    first, second = (model.get_layer(name).output for name in layers)
+    outputs = keras.Model(model.inputs, {"features": model.output, "first": first, "second": second})([batch], training=False)
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
@@ -293,43 +321,41 @@ def write_model(name: str) -> None:
         batch = preprocessed(module, images(*size))
         if weights is None:
             filling.fill_along(model, batch)
-            weights = model.get_weights()
-        model.set_weights(weights)
-        for part, outputs in features_and_two_outputs(model, batch).items():
+            weights, layers = model.get_weights(), two_layers(model)
+        set_weights(model, weights)
+        for part, outputs in features_and_outputs(model, batch, layers).items():
             arrays[f"{part}_{text(size)}"] = sampled(outputs) if outputs.ndim == 4 else outputs
             spreads.append(f"{outputs.std():.2g}")
         features = arrays[f"features_{text(size)}"]
         gaps.append(np.abs(features[0] - features[1]).max() / np.abs(features).max())
     arrays |= {
-        "layers": np.frombuffer("\n".join(layer.name for layer in two_layers(model)).encode(), dtype=np.uint8),
+        "layers": np.frombuffer("\n".join(layers).encode(), dtype=np.uint8),
         "order": digest(order(model)),
         "scales": filling.all_scales(),
     }
     if name in ALL_ENDINGS:
         for ending, pooling in (("max", "max"), ("map", None)):
             model = build(constructor, arguments, odd, pooling=pooling)
-            model.set_weights(weights)
+            set_weights(model, weights)
             arrays[f"{ending}_{text(odd)}"] = sampled(outputs_of(model, preprocessed(module, images(*odd))))
     body_order, body_count = order(model), model.count_params()
     del model, weights
-    arrays |= with_top(module, constructor, arguments, filling if name in ALL_ENDINGS else None, body_order)
-    arrays["value_counts"] = np.array([body_count, *arrays["value_counts"]], dtype=np.int64)
+    top = build(constructor, arguments, None, classifier_activation=None)
+    # ConvNeXt names its last normalisation in one of the two only.
+    assert shapes(order(top))[: len(body_order)] == shapes(body_order), f"{name}: the classifier changes the order"
+    arrays["order_with_top"] = digest(order(top))
+    arrays["value_counts"] = np.array([body_count, top.count_params()], dtype=np.int64)
+    if name in ALL_ENDINGS:
+        if not constructor.startswith("VGG"):
+            del top
+            top = build(constructor, arguments, None, classifier_activation=None, input_shape=(*odd, 3))
+        size = top.input_shape[1:3]
+        filling.fill_at_once(top)
+        arrays[f"logits_{text(size)}"] = outputs_of(top, preprocessed(module, images(*size)))
+        arrays["scales_with_top"] = filling.all_scales()
     print(name, *spreads, "gaps", *(f"{gap:.3f}" for gap in gaps), f"{time.time() - began:.0f} s", flush=True)
     assert min(gaps) >= 0.1, f"{name}: the features of the two images differ by {gaps} of the largest, expected 0.1"
     write_golden(f"keras_zoo/{name}", arrays, SEED, PACKAGES)
-
-
-def with_top(module, constructor: str, arguments: dict, filling: Filling | None, body_order: list[str]) -> dict:
-    """What there is to know of the model with its classifier; its outputs if there is a filling."""
-    model, arrays = build(constructor, arguments, None, classifier_activation=None), {}
-    lines = order(model)
-    assert lines[: len(body_order)] == body_order, f"{constructor}: the classifier changes the order of the layers"
-    if filling is not None:
-        size = model.input_shape[1:3]
-        filling.fill_at_once(model)
-        arrays[f"logits_{text(size)}"] = outputs_of(model, preprocessed(module, images(*size)))
-        arrays["scales_with_top"] = filling.all_scales()
-    return arrays | {"order_with_top": digest(lines), "value_counts": np.array([model.count_params()])}
 
 
 def main() -> None:

@@ -20,10 +20,11 @@ const STEPS: &[Step] = &[
     Step { cargo: "test -p engraft-engine -p engraft", environment: Some(("ENGRAFT_ISA", "portable")) },
 ];
 
-/// Runs all steps, then `tidy`.
+/// Runs `tidy`, all steps, and every backbone against Keras, for which the steps have compiled everything.
 pub fn run(root: &Path) -> Result<()> {
     super::tidy::run(root)?;
-    STEPS.iter().try_for_each(|step| run_step(root, step))
+    STEPS.iter().try_for_each(|step| run_step(root, step))?;
+    super::golden::run(root, &[])
 }
 
 fn run_step(root: &Path, step: &Step) -> Result<()> {

@@ -3,6 +3,7 @@
 mod accuracy;
 mod ci;
 mod crate_edges;
+mod golden;
 mod golden_hashes;
 mod sources;
 mod tidy;
@@ -14,6 +15,8 @@ usage: cargo xtask TASK
 
   ci      everything that must pass before a change lands
   tidy    the rules that no compiler checks: crate edges, file lengths, golden hashes, registries
+  golden --full [NAMES]
+          run every backbone, or those named, on weights from a formula and compare with Keras
   accuracy DIR [TRAIN OPTIONS]
           train on every data set in DIR and compare with scikit-learn";
 
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
         Some(("ci", [])) => ci::run(&root()),
         Some(("tidy", [])) => tidy::run(&root()),
+        Some(("golden", [full, names @ ..])) if full == "--full" => golden::run(&root(), names),
         Some(("accuracy", rest)) => accuracy::run(&root(), rest),
         _ => {
             eprintln!("{USAGE}");

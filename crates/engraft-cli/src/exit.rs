@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use crate::output;
+use crate::{options::Common, output};
 
 /// How a verb ended when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,12 @@ impl std::error::Error for UsageError {}
 /// What a shell reports for a program ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// The exit code of a verb's outcome; an error is printed to stderr in one sentence first.
-pub fn code(outcome: anyhow::Result<Outcome>) -> ExitCode {
+/// Most files that an error lists; with `--json` it lists all.
+const LISTED: usize = 20;
+
+/// The exit code of a verb's outcome; an error is printed to stderr in one sentence first, then the files that led to
+/// it.
+pub fn code(outcome: anyhow::Result<Outcome>, common: &Common) -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::BadInput) => ExitCode::from(3),
@@ -40,6 +44,8 @@ pub fn code(outcome: anyhow::Result<Outcome>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::remark("error", &sentence(&error));
+            let skipped = error.downcast_ref::<engraft::Error>().map_or(&[][..], engraft::Error::skipped);
+            output::lines(&engraft::skipped_lines(skipped, if common.json { usize::MAX } else { LISTED }));
             ExitCode::from(error_code(&error))
         }
     }

@@ -8,7 +8,7 @@ mod plot;
 mod progress;
 mod verbs;
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
 
 use clap::Parser;
 
@@ -28,11 +28,24 @@ struct Arguments {
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 data problem, 4 download or cache problem, 5 quality gate missed.
 
-Environment: ENGRAFT_CACHE (folder of stored features), ENGRAFT_CACHE_LIMIT (its size, 4G unless set),
-ENGRAFT_WEIGHTS (folder searched for NAME.safetensors), ENGRAFT_ISA (avx512, avx2 or portable).";
+Environment: ENGRAFT_CACHE (folder of stored features and fetched weights), ENGRAFT_CACHE_LIMIT (size of the features, 4G
+unless set), ENGRAFT_WEIGHTS (folder searched for weight files), ENGRAFT_MIRROR (address to fetch weights from),
+ENGRAFT_OFFLINE (1 fetches nothing), ENGRAFT_ISA (avx512, avx2 or portable); for fetching also HTTPS_PROXY, NO_PROXY and
+SSL_CERT_FILE, and KERAS_HOME, HF_HOME and HF_HUB_CACHE for weights that other programs fetched.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    silence_codecs();
     let outcome = arguments.common.in_pool(|| arguments.verb.run(&arguments.common));
-    exit::code(outcome)
+    exit::code(outcome, &arguments.common)
+}
+
+/// A codec that panics costs one file, which is listed with its reason; any other panic is told as usual.
+fn silence_codecs() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !engraft::is_decoding() {
+            usual(info);
+        }
+    }));
 }

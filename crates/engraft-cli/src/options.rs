@@ -14,12 +14,12 @@ pub struct Common {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Number of threads [default: one per core]
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
+    pub threads: Option<u16>,
 }
 
 /// More threads than this only cost memory.
-const MAX_THREADS: usize = 1024;
+const MAX_THREADS: i64 = 1024;
 
 impl Common {
     /// Runs `work` in a pool of the chosen number of threads.
@@ -35,7 +35,7 @@ impl Common {
 
     /// The number of threads in use.
     pub fn threads(&self) -> usize {
-        let chosen = self.threads.or_else(|| std::thread::available_parallelism().ok());
-        chosen.map_or(1, NonZeroUsize::get).min(MAX_THREADS)
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or_else(cores, usize::from)
     }
 }

@@ -37,9 +37,14 @@ pub fn warning(message: &str) {
     remark("warning", message);
 }
 
-/// Writes `kind: message` to stderr.
+/// Writes `kind: message` to stderr, on one line whatever names the message bears.
 pub fn remark(kind: &str, message: &str) {
-    line(&format!("{kind}: {message}"));
+    line(&format!("{kind}: {}", engraft::printable(message)));
+}
+
+/// Writes whole lines to stderr, as [`line`] does.
+pub fn lines(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes a line to stderr; where nobody reads that any more, the work goes on.

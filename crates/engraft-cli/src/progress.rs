@@ -88,6 +88,11 @@ impl Progress for Display {
         stage.show(done);
     }
 
+    fn warn(&self, message: &str) {
+        self.finish();
+        output::warning(message);
+    }
+
     fn is_cancelled(&self) -> bool {
         INTERRUPTED.load(Ordering::Relaxed)
     }

@@ -41,7 +41,9 @@ verbs! {
     summary => Summary,
     /// Draw the architecture of a backbone or a model
     plot => Plot,
-    /// Show or empty the store of features
+    /// Bring the weights of backbones onto this computer
+    fetch => Fetch,
+    /// Show or empty the store of features and the cache of weights
     cache => Cache,
     /// Draw a collection of charts and train on it
     demo => Demo,

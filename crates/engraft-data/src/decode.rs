@@ -2,6 +2,7 @@
 
 mod codec;
 mod error;
+mod guard;
 mod jpeg;
 mod samples;
 mod sniff;
@@ -12,6 +13,8 @@ use image::{DynamicImage, ImageFormat, RgbImage, metadata::Orientation};
 use crate::image::Image;
 use codec::{Codec, format_name};
 pub use error::DecodeError;
+use guard::guarded;
+pub use guard::is_decoding;
 use jpeg::Jpeg;
 pub(crate) use samples::rounded8;
 use sniff::{Sniffed, sniff};
@@ -50,13 +53,15 @@ impl Limits {
 /// not applied, as in Pillow.
 ///
 /// # Errors
-/// See [`DecodeError`]. A truncated file is an error; a JPEG that lacks nothing but its end marker is not.
+/// See [`DecodeError`]. A truncated file is an error; a JPEG that lacks nothing but its end marker is not. A codec
+/// that panics gives an error too.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
     Decoder::open(bytes, limits)?.read()
 }
 
 /// An image whose header has been read and found to be within the limits.
 pub(crate) struct Decoder<'a> {
+    name: &'static str,
     format: Format<'a>,
     limits: &'a Limits,
     file_bytes: u64,
@@ -78,10 +83,13 @@ impl<'a> Decoder<'a> {
             Sniffed::Unsupported(what) => return Err(DecodeError::Unsupported { what: what.to_string() }),
             Sniffed::Other(looks_like) => return Err(DecodeError::NotAnImage { looks_like }),
         };
-        let file_bytes = bytes.len() as u64;
-        let decoder = Decoder { format: Format::open(format, bytes, limits)?, limits, file_bytes };
-        decoder.check_size(format_name(format))?;
-        Ok(decoder)
+        let name = format_name(format);
+        guarded(name, || {
+            let file_bytes = bytes.len() as u64;
+            let decoder = Decoder { name, format: Format::open(format, bytes, limits)?, limits, file_bytes };
+            decoder.check_size()?;
+            Ok(decoder)
+        })
     }
 
     /// Estimated peak of memory while decoding, the file itself included.
@@ -93,18 +101,18 @@ impl<'a> Decoder<'a> {
 
     pub(crate) fn read(self) -> Result<Image, DecodeError> {
         let ((width, height), orientation) = (self.size(), self.orientation());
-        let pixels = match self.format {
-            Format::Jpeg(jpeg) => jpeg.read()?,
-            Format::GreyTiff(tiff) => tiff.read()?,
-            Format::Codec(codec) => codec.read(self.limits)?,
-        };
+        let pixels = guarded(self.name, || match self.format {
+            Format::Jpeg(jpeg) => jpeg.read(),
+            Format::GreyTiff(tiff) => tiff.read(),
+            Format::Codec(codec) => codec.read(self.limits),
+        })?;
         Ok(turned(Image { width, height, pixels }, orientation))
     }
 
-    fn check_size(&self, format: &'static str) -> Result<(), DecodeError> {
+    fn check_size(&self) -> Result<(), DecodeError> {
         let (width, height) = self.size();
         if width == 0 || height == 0 {
-            return Err(DecodeError::corrupt(format, format_args!("its size is {width}x{height}")));
+            return Err(DecodeError::corrupt(self.name, format_args!("its size is {width}x{height}")));
         }
         self.limits.check_pixels((width as u64).saturating_mul(height as u64))?;
         let unit = "bytes of memory while decoding";
@@ -174,4 +182,41 @@ fn turned(image: Image, orientation: Orientation) -> Image {
     image.apply_orientation(orientation);
     let (width, height) = (image.width() as usize, image.height() as usize);
     Image { width, height, pixels: image.into_rgb8().into_raw() }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ColorType, ImageDecoder, ImageResult};
+
+    use super::*;
+
+    /// A codec whose header is fine and whose pixels bring out a bug.
+    struct Panicking;
+
+    impl ImageDecoder for Panicking {
+        fn dimensions(&self) -> (u32, u32) {
+            (2, 1)
+        }
+
+        fn color_type(&self) -> ColorType {
+            ColorType::Rgb8
+        }
+
+        fn read_image(self, _: &mut [u8]) -> ImageResult<()> {
+            panic!("a bug of the codec")
+        }
+
+        fn read_image_boxed(self: Box<Self>, pixels: &mut [u8]) -> ImageResult<()> {
+            (*self).read_image(pixels)
+        }
+    }
+
+    #[test]
+    fn a_codec_that_panics_costs_one_image() {
+        let limits = Limits::default();
+        let codec = Codec::new(Box::new(Panicking), ImageFormat::Png);
+        let decoder = Decoder { name: "png", format: Format::Codec(codec), limits: &limits, file_bytes: 6 };
+        let want = "the png decoder cannot cope with it: a bug of the codec";
+        assert_eq!(decoder.read().unwrap_err().to_string(), want);
+    }
 }

@@ -40,7 +40,7 @@ impl ReadError {
     /// A short constant name of the kind of error, for machines.
     pub fn kind(&self) -> &'static str {
         match self {
-            ReadError::Io(_) => "io",
+            ReadError::Io(error) => io_kind(error),
             ReadError::NotAFile => "not_a_file",
             ReadError::FileTooLarge { .. } => "too_large",
             ReadError::Decode(error) => error.kind(),
@@ -119,6 +119,15 @@ impl ReadFile {
     }
 }
 
+/// A short constant name of what the operating system said, for machines.
+pub(crate) fn io_kind(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "not_found",
+        io::ErrorKind::PermissionDenied => "no_permission",
+        _ => "io",
+    }
+}
+
 fn regular_file_bytes(path: &Path, max_bytes: u64) -> Result<u64, ReadError> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
@@ -163,7 +172,7 @@ mod tests {
             "file too large: 17 bytes, at most 5 are read"
         );
         assert_eq!(read_bytes(folder.path(), 5).unwrap_err().kind(), "not_a_file");
-        assert_eq!(read_bytes(&folder.path().join("none"), 5).unwrap_err().kind(), "io");
+        assert_eq!(read_bytes(&folder.path().join("none"), 5).unwrap_err().kind(), "not_found");
     }
 
     #[cfg(unix)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use layout::{ClassFolder, Layout, class_folders};
-use walk::{Walk, path_bytes, unreadable};
+use walk::{Walk, path_bytes};
 
 /// A labelled file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct FoundFile {
 pub struct Skipped {
     /// A file, a link or a folder; of a folder, everything in it is skipped.
     pub path: PathBuf,
+    /// A short constant name of the kind of reason, for machines, as [`crate::ReadError::kind`] gives it for files.
+    pub kind: &'static str,
     /// Why, in a few words.
     pub reason: String,
 }
@@ -68,7 +70,7 @@ pub struct Dataset {
     pub test: Option<Part>,
     /// What is not used, in any part, sorted by path.
     pub skipped: Vec<Skipped>,
-    /// Number of files and folders that are known junk, such as `.DS_Store`.
+    /// Number of files and folders that are known junk, such as `.DS_Store`, and of files that `engraft` wrote.
     pub ignored: usize,
 }
 
@@ -79,7 +81,7 @@ pub struct TestSet {
     pub part: Part,
     /// What is not used, sorted by path.
     pub skipped: Vec<Skipped>,
-    /// Number of files and folders that are known junk.
+    /// Number of files and folders that are known junk, and of files that `engraft` wrote.
     pub ignored: usize,
 }
 
@@ -90,7 +92,7 @@ pub struct FlatScan {
     pub files: Vec<FoundFile>,
     /// What is not used; given paths that cannot be read too.
     pub skipped: Vec<Skipped>,
-    /// Number of files and folders that are known junk.
+    /// Number of files and folders that are known junk, and of files that `engraft` wrote.
     pub ignored: usize,
 }
 
@@ -132,6 +134,16 @@ pub enum ScanError {
         /// The folder.
         path: PathBuf,
     },
+    /// Two folders that could be the same part.
+    #[error("{}: found both `{first}` and `{second}`, expected one of them", path.display())]
+    AmbiguousPart {
+        /// The folder that holds both.
+        path: PathBuf,
+        /// The name of one.
+        first: String,
+        /// The name of the other.
+        second: String,
+    },
     /// Two class folders whose names differ only in bytes that are not UTF-8.
     #[error("{}: two class folders are both shown as `{name}`, their names are not valid UTF-8", path.display())]
     AmbiguousClass {
@@ -143,7 +155,9 @@ pub enum ScanError {
 }
 
 /// Finds the images of `root/class/**`, or of `root/{train,val|valid|validation,test}/class/**` if `root` has a
-/// folder `train`.
+/// folder `train` with folders in it. Parts may be written with capitals.
+///
+/// A file that `engraft` wrote, recognised by its content, is ignored like junk.
 ///
 /// Class folders are read recursively. A link to a folder is followed once; one that leads back is skipped.
 /// Every part is matched to the classes of the training part by name. Nothing depends on the order in which the
@@ -192,7 +206,7 @@ pub fn scan_flat(paths: &[PathBuf]) -> FlatScan {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => walk.folder(path),
             Ok(_) => walk.files.push(path.clone()),
-            Err(error) => walk.skip(path, unreadable(&error)),
+            Err(error) => walk.skip_unreadable(path, &error),
         }
         let Walk { files, mut skipped, ignored, .. } = walk.sorted();
         scan.files
@@ -212,7 +226,7 @@ fn part(root: &Path, folder: &Path, classes: &[String], walk: &mut Walk) -> Resu
             Some(class) => part.samples.extend(labelled(root, path, class, walk)),
             None => {
                 part.extra_classes.push(name.clone());
-                skip_files_below(path, "its folder is not one of the training classes", walk);
+                skip_unknown_class(path, walk);
             }
         }
     }
@@ -230,10 +244,11 @@ fn labelled(root: &Path, folder: &Path, class: usize, walk: &mut Walk) -> Vec<Sa
     files.into_iter().map(|path| Sample { relative: relative(root, &path), path, class }).collect()
 }
 
-fn skip_files_below(folder: &Path, reason: &str, walk: &mut Walk) {
+/// Every file below `folder` is skipped.
+fn skip_unknown_class(folder: &Path, walk: &mut Walk) {
     walk.folder(folder);
     for file in std::mem::take(&mut walk.files) {
-        walk.skip(&file, reason);
+        walk.skip(&file, "unknown_class", "its folder is not one of the training classes");
     }
 }
 

@@ -79,6 +79,52 @@ fn parts_are_matched_by_name() {
 }
 
 #[test]
+fn part_names_may_have_capitals_but_not_a_double() {
+    let root = folder(&["Train/cat/1", "Train/dog/1", "TEST/dog/1", "Valid/cat/1"]);
+    let found = scan(root.path()).unwrap();
+    assert_eq!(found.classes, ["cat", "dog"]);
+    assert_eq!(found.val.unwrap().samples[0].relative, "Valid/cat/1");
+    assert_eq!(found.test.unwrap().samples[0].relative, "TEST/dog/1");
+    assert_eq!(scan_test(root.path(), &found.classes).unwrap().part.samples.len(), 1);
+    for (names, want) in [
+        (["Train/cat/1", "train/dog/1"], "found both `Train` and `train`, expected one of them"),
+        (["test/cat/1", "Test/cat/1"], "found both `Test` and `test`, expected one of them"),
+    ] {
+        let root = folder(&[&names[..], &["train/cat/2"]].concat());
+        let error = scan(root.path()).unwrap_err().to_string();
+        assert!(error.ends_with(want), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_of_images_called_like_a_part_is_a_class_beside_others() {
+    for train in ["train", "Train"] {
+        let root = folder(&["bus/1.jpg", &format!("{train}/2.jpg"), "Test/3.jpg"]);
+        let found = scan(root.path()).unwrap();
+        assert_eq!(found.classes.len(), 3, "{:?}", found.classes);
+        assert_eq!((found.train.len(), found.test, found.skipped), (3, None, vec![]), "{train}");
+    }
+}
+
+#[test]
+fn what_engraft_wrote_is_ignored_wherever_it_lies() {
+    let root = folder(&["a/1.jpg", "b/2.jpg"]);
+    let output = [&[0; 8], engraft_data::OUTPUT_MARK, b"\":\"{}\"}}"].concat();
+    for name in ["model", "b/features.jpg"] {
+        fs::write(root.path().join(name), &output).unwrap();
+    }
+    let found = scan(root.path()).unwrap();
+    assert_eq!((found.train.len(), found.skipped, found.ignored), (2, vec![], 2));
+    let flat = scan_flat(&[root.path().to_owned()]);
+    assert_eq!((flat.files.len(), flat.ignored), (2, 2));
+    assert_eq!(
+        scan_flat(&[root.path().join("model")]).files.len(),
+        1,
+        "named itself, it is what is asked for"
+    );
+}
+
+#[test]
 fn junk_is_counted_and_files_without_class_are_skipped() {
     let root = folder(&[
         "a/1.jpg",
@@ -141,6 +187,7 @@ fn a_flat_scan_takes_folders_and_files() {
     let names: Vec<&str> = found.files.iter().map(|file| file.relative.as_str()).collect();
     assert_eq!(names, ["a/c.jpg", "b.jpg", paths[1].to_str().unwrap()]);
     assert_eq!((found.ignored, found.skipped.len(), &found.skipped[0].path), (1, 1, &paths[2]));
+    assert_eq!(found.skipped[0].kind, "not_found");
 }
 
 #[cfg(unix)]

@@ -49,6 +49,34 @@ pub enum FormatError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A part of the file makes no sense.
+    #[error("{object} in the {format} file is broken: {reason}")]
+    Content {
+        /// The format.
+        format: &'static str,
+        /// The part, as the format calls it.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A part of the file is not there.
+    #[error("the {format} file lacks {what}")]
+    Absent {
+        /// The format.
+        format: &'static str,
+        /// What is expected, in words.
+        what: String,
+    },
+    /// The file asks for more memory than its length warrants.
+    #[error("{what} brings the file to {found} bytes in memory, expected at most {limit}")]
+    Memory {
+        /// The tensor or text that is too much, in words.
+        what: String,
+        /// Bytes that all of them up to this one need.
+        found: u64,
+        /// Most bytes that are accepted.
+        limit: u64,
+    },
     /// A tensor is of a type that is not supported.
     #[error("{tensor} has the element type {found}, expected {expected}")]
     ElementType {

@@ -33,12 +33,18 @@ pub struct SafetensorsFile {
 /// [`FormatError`] if the header is broken, the file is truncated or has bytes left over, or a tensor is neither F32
 /// nor F16.
 pub fn from_bytes(bytes: &[u8]) -> Result<SafetensorsFile, FormatError> {
-    let header = Header::read(bytes, bytes.len() as u64)?;
-    let data = &bytes[header.data_start..];
+    read(bytes, bytes.len() as u64)
+}
+
+/// Like [`from_bytes`], from the start of a file of `file_len_bytes`, without a second copy of its tensors.
+///
+/// # Errors
+/// As [`from_bytes`], and [`FormatError::Io`] if the file cannot be read.
+pub fn read(mut reader: impl Read, file_len_bytes: u64) -> Result<SafetensorsFile, FormatError> {
+    let header = Header::read(&mut reader, file_len_bytes)?;
     let mut tensors = NamedTensors::new();
     for (name, info) in header.tensors_by_offset() {
-        let (start, end) = info.data_offsets;
-        let data = tensor_data(&name, info.dtype, &data[start..end])?;
+        let data = tensor_data(&name, info, &mut reader)?;
         tensors.insert(name, Tensor::new(info.shape.clone(), data)?)?;
     }
     Ok(SafetensorsFile { tensors, metadata: header.metadata() })
@@ -88,13 +94,15 @@ const METADATA: &str = "__metadata__";
 /// Bytes of the number that says how long the header is.
 const PREFIX_LEN: usize = 8;
 
+/// Bytes that are read at once.
+const PIECE_LEN: usize = 1 << 16;
+
 /// Longest header of the format, in bytes.
 const MAX_HEADER_LEN: u64 = 100_000_000;
 
 /// A checked header: its tensors lie one after the other and end where the file ends.
 struct Header {
     parsed: Metadata,
-    data_start: usize,
 }
 
 impl Header {
@@ -119,7 +127,7 @@ impl Header {
         reader.read_exact(&mut text)?;
         let parsed = parse(&text)?;
         match data_start.checked_add(parsed.data_len() as u64) {
-            Some(expected) if expected == file_len => Ok(Header { parsed, data_start: data_start as usize }),
+            Some(expected) if expected == file_len => Ok(Header { parsed }),
             Some(expected) => Err(too_short(expected.to_string())),
             None => Err(header_error("the data offsets overflow")),
         }
@@ -167,20 +175,33 @@ fn framed_header(header: &BTreeMap<&str, Entry>) -> Result<Vec<u8>, FormatError>
     Ok(bytes)
 }
 
-fn tensor_data(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<TensorData, FormatError> {
-    match dtype {
-        Dtype::F32 => {
-            Ok(TensorData::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()))
-        }
-        Dtype::F16 => {
-            Ok(TensorData::F16(bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b)).collect()))
-        }
+fn tensor_data(name: &str, info: &TensorInfo, reader: &mut impl Read) -> Result<TensorData, FormatError> {
+    let len = info.data_offsets.1 - info.data_offsets.0;
+    match info.dtype {
+        Dtype::F32 => Ok(TensorData::F32(read_values(reader, len, f32::from_le_bytes)?)),
+        Dtype::F16 => Ok(TensorData::F16(read_values(reader, len, f16::from_le_bytes)?)),
         other => Err(FormatError::ElementType {
             tensor: format!("tensor `{name}`"),
             found: other.to_string(),
             expected: "F32 or F16",
         }),
     }
+}
+
+/// The next `len` bytes as values of `N` bytes each.
+fn read_values<const N: usize, T>(
+    reader: &mut impl Read,
+    len: usize,
+    value: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>, FormatError> {
+    let mut values = Vec::with_capacity(len / N);
+    let mut piece = vec![0; len.min(PIECE_LEN)];
+    for start in (0..len).step_by(PIECE_LEN) {
+        let piece = &mut piece[..PIECE_LEN.min(len - start)];
+        reader.read_exact(piece)?;
+        values.extend(piece.as_chunks().0.iter().map(|&bytes| value(bytes)));
+    }
+    Ok(values)
 }
 
 fn push_data(bytes: &mut Vec<u8>, data: &TensorData) {

@@ -44,6 +44,14 @@ impl Tensor {
         Tensor::new(shape, TensorData::F32(data))
     }
 
+    /// The same elements in the same order in another shape.
+    ///
+    /// # Errors
+    /// [`GraphError::ElementCount`] if the data do not fill the shape exactly.
+    pub fn reshaped(self, shape: Vec<usize>) -> Result<Tensor, GraphError> {
+        Tensor::new(shape, self.data)
+    }
+
     /// The lengths of its dimensions.
     pub fn shape(&self) -> &[usize] {
         &self.shape

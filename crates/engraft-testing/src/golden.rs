@@ -16,8 +16,7 @@ impl Golden {
     /// # Panics
     /// If the file cannot be read.
     pub fn open(name: &str) -> Golden {
-        let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../golden"))
-            .join(format!("{name}.safetensors"));
+        let path = golden_path(&format!("{name}.safetensors"));
         let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Golden { path, bytes }
     }
@@ -75,6 +74,11 @@ impl Golden {
         let view = tensors.tensor(name).unwrap_or_else(|error| panic!("{}: {error}", self.path.display()));
         read(&view)
     }
+}
+
+/// Where the golden file `name` is, for a name such as `"formats/keras_files.zip"`.
+pub fn golden_path(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../golden")).join(name)
 }
 
 fn values<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {

@@ -7,9 +7,10 @@ use crate::{
     features::Standardisation,
     head::most_probable,
     logistic::{
-        Descent, Point, Space, Targets, cheaper_space, check_labels, compress, present_classes,
-        softmax_with_loss,
+        Curvature, Descent, Point, Preconditioner, RowSpace, SharedRows, Space, Targets, WeightSpace,
+        check_labels, compress, present_classes, rows_are_cheaper, softmax_with_loss,
     },
+    matrix::Matrix,
 };
 
 /// What cross-validation chose, and how it predicted.
@@ -49,11 +50,11 @@ pub fn strength(index: usize) -> f64 {
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one within a standard
 /// error of the most accurate is chosen, the error being that of the difference, paired by image.
 ///
-/// A step of progress is a strength of one candidate.
+/// `progress` sees one stage; strengths that need not be tried count as done.
 ///
 /// # Errors
 /// If labels, folds and candidates do not cover the same images, fewer than two classes have images, or
-/// [`Error::Cancelled`] if `progress` says so.
+/// [`Error::Interrupted`] if `progress` says so.
 ///
 /// # Panics
 /// If there is no candidate.
@@ -77,9 +78,17 @@ pub fn select(
     if folds.count() == 0 {
         return Ok(Selection::unchosen(labels.len()));
     }
-    progress.begin("choosing", candidates.len() * STEPS);
-    let search = |&features| Search::new(features, labels, classes, folds, progress)?.run();
-    let searches: Vec<Outcome> = candidates.par_iter().map(search).collect::<Result<_, Error>>()?;
+    progress.begin("choosing", candidates.len() * (COARSE_STRENGTHS + FINE_STRENGTHS) * folds.count());
+    // One after the other: the folds of one keep all threads busy, and only one needs memory for its matrices.
+    let searches = candidates
+        .iter()
+        .map(|&features| {
+            let fewest = (0..folds.count()).map(|fold| folds.split(fold).0.len()).min().unwrap_or(0);
+            let by_rows = rows_are_cheaper(fewest, features.dim());
+            let shared = (!by_rows).then(|| SharedRows::new(features));
+            Search::new(features, shared.as_ref(), labels, classes, folds, progress).run()
+        })
+        .collect::<Result<Vec<Outcome>, Error>>()?;
     let candidate = first_or_best(&searches, labels);
     let accuracies = searches.iter().map(|outcome| outcome.accuracy(labels)).collect();
     let Outcome { strength: index, predicted, .. } =
@@ -154,13 +163,13 @@ fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
 
 /// The folds of one candidate, each with the point its last descent reached.
 struct Search<'a> {
-    folds: Vec<Fold>,
+    folds: Vec<Fold<'a>>,
     labels: &'a [usize],
     progress: &'a dyn Progress,
 }
 
-struct Fold {
-    space: Box<dyn Space>,
+struct Fold<'a> {
+    space: Box<dyn Space + 'a>,
     targets: Targets,
     /// The classes that the training side knows.
     present: Vec<usize>,
@@ -172,8 +181,10 @@ struct Fold {
 const SEARCH_TOLERANCE: f64 = 1e-2;
 /// Steps of the grid in the first pass: a decade.
 const COARSE: usize = 4;
-/// Most strengths that a search tries: every decade, then the quarters on both sides of the best.
-const STEPS: usize = STRENGTHS.div_ceil(COARSE) + 2 * (COARSE - 1);
+/// Strengths of the first pass.
+const COARSE_STRENGTHS: usize = STRENGTHS.div_ceil(COARSE);
+/// Strengths of the second pass, at most.
+const FINE_STRENGTHS: usize = 2 * (COARSE - 1);
 /// Strengths in a row without better accuracy that end the first pass.
 const PATIENCE: usize = 2;
 /// Part of the loss at the strongest penalty that shows that something was learned.
@@ -184,85 +195,125 @@ const UNKNOWN_CLASS_LOSS: f64 = 34.5;
 impl<'a> Search<'a> {
     fn new(
         features: Features<'_>,
+        shared: Option<&'a SharedRows>,
         labels: &'a [usize],
         classes: usize,
         folds: &Folds,
         progress: &'a dyn Progress,
-    ) -> Result<Search<'a>, Error> {
-        let fold = |index| {
-            check_cancelled(progress)?;
-            Ok(Fold::new(features, labels, classes, folds.split(index)))
-        };
-        let folds = (0..folds.count()).into_par_iter().map(fold).collect::<Result<_, Error>>()?;
-        Ok(Search { folds, labels, progress })
+    ) -> Search<'a> {
+        let fold = |index| Fold::new(features, shared, labels, classes, folds.split(index));
+        Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels, progress }
     }
 
     fn run(mut self) -> Result<Outcome, Error> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().step_by(COARSE) {
-            tried.push(self.outcome(index)?);
+            tried.extend(self.outcomes(&[index])?);
             if past_the_best(&tried, self.labels) {
                 break;
             }
         }
         let centre = tried[most_accurate(&tried, self.labels)].strength;
         let quarters = centre.saturating_sub(COARSE - 1)..(centre + COARSE).min(STRENGTHS);
-        for index in quarters.rev().filter(|&index| index != centre) {
-            tried.push(self.outcome(index)?);
-        }
-        // Most searches end early; what they did not have to try is done as well.
-        (tried.len()..STEPS).for_each(|_| self.progress.step());
+        // The first pass ended at a weak strength, so the second starts from the weakest of its own.
+        let quarters: Vec<usize> = quarters.filter(|&index| index != centre).collect();
+        tried.extend(self.outcomes(&quarters)?);
+        self.skip(COARSE_STRENGTHS + FINE_STRENGTHS - tried.len());
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
         let best = most_accurate(&tried, self.labels);
         Ok(tried.swap_remove(best))
     }
 
-    fn outcome(&mut self, index: usize) -> Result<Outcome, Error> {
+    /// The outcomes at some neighbouring strengths.
+    fn outcomes(&mut self, indices: &[usize]) -> Result<Vec<Outcome>, Error> {
         let (labels, progress) = (self.labels, self.progress);
-        let predict = |fold: &mut Fold| {
-            check_cancelled(progress)?;
-            Ok(fold.predict(strength(index), labels))
-        };
-        let parts = self.folds.par_iter_mut().map(predict).collect::<Result<Vec<_>, Error>>()?;
-        progress.step();
-        let mut predicted = vec![None; labels.len()];
-        let mut loss = 0.0;
+        let predict = |fold: &mut Fold| fold.predict_all(indices, labels, progress);
+        let parts: Vec<_> = self.folds.par_iter_mut().map(predict).collect();
+        if progress.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let empty = |&strength| Outcome { strength, loss: 0.0, predicted: vec![None; labels.len()] };
+        let mut outcomes: Vec<Outcome> = indices.iter().map(empty).collect();
         for (fold, part) in self.folds.iter().zip(parts) {
-            for (&image, (class, image_loss)) in fold.held_out.iter().zip(part) {
-                predicted[image] = Some(class);
-                loss += image_loss;
+            for (outcome, predictions) in outcomes.iter_mut().zip(part) {
+                for (&image, (class, loss)) in fold.held_out.iter().zip(predictions) {
+                    outcome.predicted[image] = Some(class);
+                    outcome.loss += loss;
+                }
             }
         }
-        Ok(Outcome { strength: index, loss, predicted })
+        Ok(outcomes)
+    }
+
+    /// Counts strengths that were not tried as done.
+    fn skip(&self, strengths: usize) {
+        (0..strengths * self.folds.len()).for_each(|_| self.progress.step());
     }
 }
 
-fn check_cancelled(progress: &dyn Progress) -> Result<(), Error> {
-    if progress.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-}
-
-impl Fold {
+impl<'a> Fold<'a> {
+    /// A fold of the `shared` rows, or of its own where none are shared.
     fn new(
         features: Features<'_>,
+        shared: Option<&'a SharedRows>,
         labels: &[usize],
         classes: usize,
         (train, held_out): (Vec<usize>, Vec<usize>),
-    ) -> Fold {
-        let standardisation = Standardisation::of(features, &train);
-        let rows = |images| standardisation.apply(features, images);
-        let space = cheaper_space(rows(&train), rows(&held_out), features.dim());
+    ) -> Fold<'a> {
         let present = present_classes(train.iter().map(|&image| labels[image]), classes);
         let targets =
             Targets::new(compress(train.iter().map(|&image| labels[image]), &present), present.len());
+        let space: Box<dyn Space + 'a> = match shared {
+            Some(shared) => Box::new(WeightSpace::of_fold(shared, train, held_out.clone())),
+            None => Box::new(row_space(features, &train, &held_out)),
+        };
         let point = Point::zero(space.as_ref(), &targets);
         Fold { space, targets, present, held_out, point }
     }
 
-    /// The class and the loss of each held-out image at a strength.
-    fn predict(&mut self, l2: f64, labels: &[usize]) -> Vec<(usize, f64)> {
-        let descent =
-            Descent { space: self.space.as_ref(), targets: &self.targets, l2, tolerance: SEARCH_TOLERANCE };
-        self.point = descent.run(self.point.clone()).point;
+    /// The class and the loss of each held-out image, at each of some neighbouring strengths.
+    ///
+    /// All descents start with the preconditioner of the middle one: making it costs as much as many steps.
+    fn predict_all(
+        &mut self,
+        indices: &[usize],
+        labels: &[usize],
+        progress: &dyn Progress,
+    ) -> Vec<Vec<(usize, f64)>> {
+        let Some(&middle) = indices.get(indices.len() / 2) else { return Vec::new() };
+        if progress.is_cancelled() {
+            return Vec::new();
+        }
+        let preconditioner = self.descent(strength(middle), progress).preconditioner(&self.point);
+        let predict = |&index: &usize| {
+            let part = self.predict(strength(index), labels, &preconditioner, progress);
+            progress.step();
+            part
+        };
+        indices.iter().map(predict).collect()
+    }
+
+    fn descent<'d>(&'d self, l2: f64, progress: &'d dyn Progress) -> Descent<'d> {
+        Descent {
+            space: self.space.as_ref(),
+            targets: &self.targets,
+            l2,
+            tolerance: SEARCH_TOLERANCE,
+            curvature: Curvature::AlongErrors,
+            progress,
+        }
+    }
+
+    fn predict(
+        &mut self,
+        l2: f64,
+        labels: &[usize],
+        preconditioner: &Preconditioner,
+        progress: &dyn Progress,
+    ) -> Vec<(usize, f64)> {
+        let start = self.point.clone();
+        let optimum = self.descent(l2, progress).run(start, Some(preconditioner));
+        self.point = optimum.point;
         let mut scores = self.space.held_out_scores(&self.point.weights, self.targets.classes);
         let rows = scores.chunks_exact_mut(self.targets.classes).zip(&self.held_out);
         rows.map(|(scores, &image)| {
@@ -278,43 +329,20 @@ impl Fold {
     }
 }
 
+fn row_space(features: Features<'_>, train: &[usize], held_out: &[usize]) -> RowSpace {
+    let standardisation = Standardisation::of(features, train);
+    let [train, held_out] = [train, held_out].map(|rows| standardisation.apply(features, rows));
+    RowSpace::new(Matrix::new(&train, features.dim()), Matrix::new(&held_out, features.dim()))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use engraft_testing::noise;
 
     use super::*;
-    use crate::Silent;
+    use crate::{Silent, progress::tests::Counter};
 
     const DIM: usize = 8;
-
-    /// Counts steps and stops after some of them.
-    struct Counting {
-        total: AtomicUsize,
-        done: AtomicUsize,
-        stop_after: usize,
-    }
-
-    impl Counting {
-        fn new(stop_after: usize) -> Counting {
-            Counting { total: AtomicUsize::new(0), done: AtomicUsize::new(0), stop_after }
-        }
-    }
-
-    impl Progress for Counting {
-        fn begin(&self, _stage: &str, total: usize) {
-            self.total.store(total, Ordering::Relaxed);
-        }
-
-        fn step(&self) {
-            self.done.fetch_add(1, Ordering::Relaxed);
-        }
-
-        fn is_cancelled(&self) -> bool {
-            self.done.load(Ordering::Relaxed) >= self.stop_after
-        }
-    }
 
     /// Three classes `distance` apart, every row with noise of its own.
     fn clouds(seed: u64, distance: f32, labels: &[usize]) -> Vec<f32> {
@@ -357,14 +385,15 @@ mod tests {
         let labels = thirds(60);
         let values = clouds(4, 100.0, &labels);
         let features = Features::new(&values, DIM).unwrap();
-        let search = || Search::new(features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap();
-        let chosen = search().run().unwrap();
+        let shared = SharedRows::new(features);
+        let folds = folds_of(&labels, 3);
+        let search = || Search::new(features, Some(&shared), &labels, 3, &folds, &Silent);
+        let (chosen, mut search) = (search().run().unwrap(), search());
         assert_eq!(chosen.accuracy(&labels), 1.0);
         // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
-        let mut search = search();
         for decades in 1..=PATIENCE {
-            let weaker = search.outcome(chosen.strength - decades * COARSE).unwrap();
-            assert_eq!(weaker.accuracy(&labels), 1.0, "{decades} decades weaker");
+            let weaker = search.outcomes(&[chosen.strength - decades * COARSE]).unwrap();
+            assert_eq!(weaker[0].accuracy(&labels), 1.0, "{decades} decades weaker");
         }
     }
 
@@ -398,28 +427,11 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let selection =
                 pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap());
-            let head = pool.install(|| crate::fit(features[0], &labels, 3, selection.l2).unwrap().head);
+            let head =
+                pool.install(|| crate::fit(features[0], &labels, 3, selection.l2, &Silent).unwrap().head);
             (selection.l2, selection.out_of_fold, head)
         };
         assert_eq!(run(1), run(3));
-    }
-
-    #[test]
-    fn every_announced_step_is_made_and_a_search_can_be_stopped_in_between() {
-        let labels = thirds(60);
-        let values = clouds(9, 1.0, &labels);
-        let features = [Features::new(&values, DIM).unwrap(); 2];
-        let whole = Counting::new(usize::MAX);
-        select(&features, &labels, 3, &folds_of(&labels, 3), &whole).unwrap();
-        assert_eq!(whole.done.into_inner(), whole.total.into_inner());
-        for stop_after in [0, 1, 5] {
-            let stopped = Counting::new(stop_after);
-            let result = select(&features, &labels, 3, &folds_of(&labels, 3), &stopped);
-            assert!(matches!(result, Err(Error::Cancelled)), "{stop_after}");
-            // Each of the two searches may be within a strength when the other one is told to stop.
-            let done = stopped.done.into_inner();
-            assert!((stop_after..stop_after + 2).contains(&done), "{done} steps, {stop_after} allowed");
-        }
     }
 
     #[test]
@@ -448,5 +460,23 @@ mod tests {
             select(&features, &labels, 3, &folds_of(&labels[1..], 3), &Silent),
             Err(Error::Count { .. })
         ));
+    }
+
+    #[test]
+    fn progress_ends_at_its_total_and_can_stop_the_choice() {
+        let labels = thirds(60);
+        let values = clouds(9, 1.0, &labels);
+        let features = [Features::new(&values, DIM).unwrap(); 2];
+        let counter = Counter::stopping_after(usize::MAX);
+        select(&features, &labels, 3, &folds_of(&labels, 3), &counter).unwrap();
+        let (total, done) = (counter.total.into_inner(), counter.done.into_inner());
+        assert_eq!((total, done), (2 * 18 * 5, total));
+        for limit in [0, 7] {
+            let counter = Counter::stopping_after(limit);
+            let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &counter);
+            assert!(matches!(selection, Err(Error::Interrupted)), "limit {limit}");
+            // The folds of the strength that was begun still count.
+            assert!(counter.done.into_inner() <= limit + 5, "limit {limit}");
+        }
     }
 }

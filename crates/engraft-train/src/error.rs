@@ -4,9 +4,6 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller asked for the computation to stop.
-    #[error("stopped before the end")]
-    Cancelled,
     /// The values do not make whole rows.
     #[error("{found} feature values do not make rows of {dim}")]
     RowLength {
@@ -66,6 +63,9 @@ pub enum Error {
     /// A stored head holds values that no fit gives.
     #[error("head has no class, no feature, a value that is not finite or a scale that is not positive")]
     Head,
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A score of no image.
     #[error("no image to judge, expected at least one")]
     NothingToJudge,

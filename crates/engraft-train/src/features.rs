@@ -56,14 +56,21 @@ pub(crate) struct Standardisation {
 impl Standardisation {
     /// The mean and population standard deviation of `rows`; a constant column has scale 1.
     pub fn of(features: Features<'_>, rows: &[usize]) -> Standardisation {
+        Standardisation::of_rows(features.values, features.dim, rows)
+    }
+
+    /// The same for `values` `[_, dim]` that are known to be finite.
+    pub fn of_rows(values: &[f32], dim: usize, rows: &[usize]) -> Standardisation {
         let count = rows.len() as f64;
-        let mut mean = vec![0.0; features.dim];
-        let mut variance = vec![0.0; features.dim];
+        let mut mean = vec![0.0; dim];
+        let mut variance = vec![0.0; dim];
         for &row in rows {
-            mean.iter_mut().zip(features.row(row)).for_each(|(mean, &x)| *mean += f64::from(x) / count);
+            let row = &values[row * dim..][..dim];
+            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / count);
         }
         for &row in rows {
-            for ((variance, mean), &x) in variance.iter_mut().zip(&mean).zip(features.row(row)) {
+            let row = &values[row * dim..][..dim];
+            for ((variance, mean), &x) in variance.iter_mut().zip(&mean).zip(row) {
                 *variance += (f64::from(x) - mean).powi(2) / count;
             }
         }

@@ -36,31 +36,6 @@ pub enum FoldWarning {
     },
 }
 
-impl FoldWarning {
-    /// One sentence, given the names of the classes.
-    ///
-    /// # Panics
-    /// If the class has no name.
-    pub fn message(&self, names: &[String]) -> String {
-        match *self {
-            FoldWarning::NeverScored { class, images: 1 } => {
-                format!(
-                    "class `{}` has one image: trained on, but in no cross-validation score",
-                    names[class]
-                )
-            }
-            FoldWarning::NeverScored { class, images } => format!(
-                "class `{}` has {images} copies of one image: trained on, but in no cross-validation score",
-                names[class]
-            ),
-            FoldWarning::FewerFolds { class, different_images, folds } => format!(
-                "class `{}` has {different_images} different images: cross-validation uses {folds} folds",
-                names[class]
-            ),
-        }
-    }
-}
-
 impl Folds {
     /// Deals images into `requested` folds or fewer, by `seed` alone.
     ///
@@ -247,12 +222,5 @@ mod tests {
         assert_eq!(folds.assignment()[0], folds.assignment()[3]);
         assert!(matches!(Folds::new(&[0], &[], 1, 5, 0), Err(Error::Count { .. })));
         assert!(matches!(Folds::new(&[0], &[0], 1, 1, 0), Err(Error::TooFewFolds { found: 1 })));
-    }
-
-    #[test]
-    fn warnings_name_the_class() {
-        let names = ["ant".to_owned(), "bee".to_owned()];
-        let warning = FoldWarning::NeverScored { class: 1, images: 1 };
-        assert!(warning.message(&names).starts_with("class `bee` has one image"));
     }
 }

@@ -23,7 +23,7 @@ pub use features::Features;
 pub use folds::{FoldWarning, Folds};
 pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
-pub use logistic::{Solution, TOLERANCE, fit};
+pub use logistic::{FittedHead, TOLERANCE, fit};
 pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
 pub use progress::{Progress, Silent};
 pub use report::{classification_table, confused_pairs, confusion_table, report, summary};

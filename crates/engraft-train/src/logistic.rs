@@ -8,14 +8,18 @@ mod loss;
 mod space;
 
 pub(crate) use descent::{Descent, Optimum, Point};
-pub(crate) use loss::{Targets, softmax, softmax_with_loss};
-pub(crate) use space::{Space, cheaper_space};
+pub(crate) use loss::{Curvature, Targets, softmax, softmax_with_loss};
+pub(crate) use space::{Preconditioner, RowSpace, SharedRows, Space, WeightSpace, rows_are_cheaper};
 
-use crate::{Error, Features, LinearHead, features::Standardisation, matrix::Matrix};
+use crate::{
+    Error, Features, LinearHead, Progress,
+    features::Standardisation,
+    matrix::{Matrix, multiply},
+};
 
 /// A head at the optimum, and what it reached.
 #[derive(Clone, Debug)]
-pub struct Solution {
+pub struct FittedHead {
     /// The head.
     pub head: LinearHead,
     /// Mean cross-entropy in nats, plus the penalty.
@@ -31,24 +35,73 @@ pub const TOLERANCE: f64 = 1e-8;
 /// times the rows of the smallest. A class without rows gets probability zero.
 ///
 /// # Errors
-/// If labels and rows do not match, fewer than two classes have rows, or `l2` is not a positive number.
-pub fn fit(features: Features<'_>, labels: &[usize], classes: usize, l2: f64) -> Result<Solution, Error> {
+/// If labels and rows do not match, fewer than two classes have rows, `l2` is not a positive number, or
+/// [`Error::Interrupted`] if `progress`, which is told of no steps, says so.
+pub fn fit(
+    features: Features<'_>,
+    labels: &[usize],
+    classes: usize,
+    l2: f64,
+    progress: &dyn Progress,
+) -> Result<FittedHead, Error> {
     check_labels(features.len(), labels, classes)?;
     if !(l2.is_finite() && l2 > 0.0) {
         return Err(Error::Strength { found: l2 });
     }
-    let rows: Vec<usize> = (0..features.len()).collect();
     let present = present_classes(labels.iter().copied(), classes);
-    let standardisation = Standardisation::of(features, &rows);
-    let train = standardisation.apply(features, &rows);
-    let space = cheaper_space(train.clone(), Vec::new(), features.dim());
     let targets = Targets::new(compress(labels.iter().copied(), &present), present.len());
-    let descent = Descent { space: space.as_ref(), targets: &targets, l2, tolerance: TOLERANCE };
-    let Optimum { point, objective, excess } = descent.run(Point::zero(space.as_ref(), &targets));
-    let weights = space.feature_weights(point.weights, Matrix::new(&train, features.dim()), targets.classes);
-    let head = LinearHead::from_parts(standardisation, &weights, &point.bias, &present, classes);
-    Ok(Solution { head, objective, excess })
+    let problem = Problem { targets: &targets, l2, progress };
+    let (standardisation, weights, optimum) = if features.len() < features.dim() {
+        problem.by_rows(features)
+    } else {
+        problem.by_weights(features)
+    };
+    if progress.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    let head = LinearHead::from_parts(standardisation, &weights, &optimum.point.bias, &present, classes);
+    Ok(FittedHead { head, objective: optimum.objective, excess: optimum.excess })
 }
+
+/// What is to be solved, whatever the space.
+struct Problem<'a> {
+    targets: &'a Targets,
+    l2: f64,
+    progress: &'a dyn Progress,
+}
+
+impl Problem<'_> {
+    /// The standardisation of the rows, the optimal weights `[d, classes]`, and the optimum they belong to.
+    fn by_rows(&self, features: Features<'_>) -> (Standardisation, Vec<f32>, Optimum) {
+        let all: Vec<usize> = (0..features.len()).collect();
+        let standardisation = Standardisation::of(features, &all);
+        let rows = standardisation.apply(features, &all);
+        let rows = Matrix::new(&rows, features.dim());
+        let optimum = self.optimum(&RowSpace::new(rows, Matrix::new(&[], features.dim())));
+        let weights = multiply(rows.transposed(), Matrix::new(&optimum.point.weights, self.targets.classes));
+        (standardisation, weights, optimum)
+    }
+
+    /// The same as [`Problem::by_rows`], cheaper where rows outnumber features.
+    fn by_weights(&self, features: Features<'_>) -> (Standardisation, Vec<f32>, Optimum) {
+        let shared = SharedRows::new(features);
+        let optimum = self.optimum(&WeightSpace::of_all(&shared));
+        (shared.standardisation, optimum.point.weights.clone(), optimum)
+    }
+
+    /// Goes most of the way by the curvature that the steps follow, and the rest by the one that says when to stop.
+    fn optimum(&self, space: &dyn Space) -> Optimum {
+        let &Problem { targets, l2, progress } = self;
+        let descend = |curvature, tolerance, start| {
+            Descent { space, targets, l2, tolerance, curvature, progress }.run(start, None)
+        };
+        let near = descend(Curvature::AlongErrors, NEAR_TOLERANCE, Point::zero(space, targets));
+        descend(Curvature::Mean, TOLERANCE, near.point)
+    }
+}
+
+/// The accuracy at which a fit changes to the other curvature: far enough out for steps to be left to learn from.
+const NEAR_TOLERANCE: f64 = 1e-3;
 
 /// Checks that each row has a label of an existing class, and that there is something to tell apart.
 pub(crate) fn check_labels(rows: usize, labels: &[usize], classes: usize) -> Result<(), Error> {
@@ -81,15 +134,16 @@ mod tests {
     use engraft_testing::{Golden, Tolerance, assert_close, noise};
 
     use super::*;
+    use crate::{Silent, progress::tests::Cancelled};
 
     const PROBLEMS: [&str; 7] =
         ["wide", "tall", "two_classes", "seven_classes", "weighted", "weighted_wide", "separable"];
 
-    fn fit_golden(golden: &Golden, problem: &str, l2: f64) -> (Solution, Vec<f32>) {
+    fn fit_golden(golden: &Golden, problem: &str, l2: f64) -> (FittedHead, Vec<f32>) {
         let values = golden.f32(&format!("{problem}/features"));
         let features = Features::new(&values, golden.shape(&format!("{problem}/features"))[1]).unwrap();
         let labels = golden.usize(&format!("{problem}/labels"));
-        let fit = fit(features, &labels, labels.iter().max().unwrap() + 1, l2).unwrap();
+        let fit = fit(features, &labels, labels.iter().max().unwrap() + 1, l2, &Silent).unwrap();
         let probabilities =
             (0..features.len()).flat_map(|row| fit.head.probabilities(features.row(row))).collect();
         (fit, probabilities)
@@ -115,43 +169,60 @@ mod tests {
         }
     }
 
+    fn descend(space: &dyn Space, targets: &Targets) -> Vec<f32> {
+        let descent = Descent {
+            space,
+            targets,
+            l2: 0.1,
+            tolerance: 1e-9,
+            curvature: Curvature::Mean,
+            progress: &Silent,
+        };
+        descent.run(Point::zero(space, targets), None).point.weights
+    }
+
     #[test]
-    fn both_spaces_have_the_same_optimum() {
-        let (dim, classes) = (20, 3);
-        let train = noise(4, 30 * dim);
-        let labels: Vec<usize> = (0..30).map(|row| row % classes).collect();
-        let targets = Targets::new(labels, classes);
-        let rows = Matrix::new(&train, dim);
-        let spaces: [Box<dyn Space>; 2] = [
-            Box::new(space::RowSpace::new(rows, Matrix::new(&train, dim))),
-            Box::new(space::WeightSpace::new(train.clone(), train.clone(), dim)),
-        ];
-        let [by_rows, by_features] = spaces.map(|space| {
-            let descent = Descent { space: space.as_ref(), targets: &targets, l2: 0.1, tolerance: 1e-9 };
-            let weights = descent.run(Point::zero(space.as_ref(), &targets)).point.weights;
-            assert_close(
-                &space.held_out_scores(&weights, classes),
-                &space.scores(&weights, classes),
-                Tolerance::EXACT,
-            );
-            space.feature_weights(weights, rows, classes)
-        });
-        // Weights of about 0.1, known to the square root of the tolerance.
-        assert_close(&by_rows, &by_features, Tolerance::abs(1e-4));
+    fn both_spaces_have_the_same_optimum_on_all_rows_and_on_a_fold() {
+        let (rows, dim, classes) = (36, 20, 3);
+        let values: Vec<f32> =
+            noise(4, rows * dim).iter().enumerate().map(|(i, x)| 3.0 * x + (i % dim) as f32).collect();
+        let features = Features::new(&values, dim).unwrap();
+        let shared = SharedRows::new(features);
+        let all = || (0..rows).collect::<Vec<usize>>();
+        let (held_out, train): (Vec<_>, Vec<_>) = all().into_iter().partition(|row| row % 6 == 1);
+        for (name, by_weights, train, held_out) in [
+            ("all", WeightSpace::of_all(&shared), all(), vec![]),
+            ("fold", WeightSpace::of_fold(&shared, train.clone(), held_out.clone()), train, held_out),
+        ] {
+            let standardisation = Standardisation::of(features, &train);
+            let [x, unseen] = [&train, &held_out].map(|rows| standardisation.apply(features, rows));
+            let by_rows = RowSpace::new(Matrix::new(&x, dim), Matrix::new(&unseen, dim));
+            let targets = Targets::new(train.iter().map(|row| row % classes).collect(), classes);
+            let (a, w) = (descend(&by_rows, &targets), descend(&by_weights, &targets));
+            println!("{name}");
+            // Scores of about one, known to the square root of the tolerance.
+            let tolerance = Tolerance::abs(3e-4);
+            assert_close(&by_weights.scores(&w, classes), &by_rows.scores(&a, classes), tolerance);
+            let found = by_weights.held_out_scores(&w, classes);
+            assert_close(&found, &by_rows.held_out_scores(&a, classes), tolerance);
+            let in_features = multiply(Matrix::new(&x, dim).transposed(), Matrix::new(&a, classes));
+            assert_close(&w, &in_features, tolerance);
+        }
     }
 
     #[test]
     fn the_gradient_is_the_slope_of_the_objective() {
-        let (rows, dim, classes, l2) = (9, 4, 3, 0.3);
-        let train = noise(5, rows * dim);
-        let targets = Targets::new((0..rows).map(|row| row % classes).collect(), classes);
-        let space = cheaper_space(train, Vec::new(), dim);
+        let (rows, dim, classes, l2) = (12, 4, 3, 0.3);
+        let values = noise(5, rows * dim);
+        let shared = SharedRows::new(Features::new(&values, dim).unwrap());
+        let space = WeightSpace::of_fold(&shared, (0..9).collect(), (9..rows).collect());
+        let targets = Targets::new((0..9).map(|row| row % classes).collect(), classes);
         let weights = noise(6, dim * classes);
         let objective = |weights: &[f32]| {
-            let loss = targets.evaluate(&space.scores(weights, classes), &[0.0; 3]).loss;
+            let loss = targets.evaluate(&space.scores(weights, classes), &[0.0; 3], Curvature::Mean).loss;
             loss + l2 / 2.0 * weights.iter().map(|&w| f64::from(w * w)).sum::<f64>()
         };
-        let errors = targets.evaluate(&space.scores(&weights, classes), &[0.0; 3]).errors;
+        let errors = targets.evaluate(&space.scores(&weights, classes), &[0.0; 3], Curvature::Mean).errors;
         let gradient = space.gradient(&errors, classes);
         for index in 0..weights.len() {
             let shifted = |by: f32| {
@@ -163,6 +234,14 @@ mod tests {
             let found = f64::from(gradient[index]) + l2 * f64::from(weights[index]);
             assert!((slope - found).abs() < 1e-4, "weight {index}: {found} against {slope}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_fit_is_an_error() {
+        let values = noise(8, 60);
+        let features = Features::new(&values, 6).unwrap();
+        let labels = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1];
+        assert!(matches!(fit(features, &labels, 2, 1.0, &Cancelled), Err(Error::Interrupted)));
     }
 
     #[test]
@@ -179,7 +258,7 @@ mod tests {
             let dim = values.len() / labels.len();
             for l2 in [1e-6, 1.0, 1e5] {
                 let features = Features::new(&values, dim).unwrap();
-                let head = fit(features, &labels, 3, l2).unwrap().head;
+                let head = fit(features, &labels, 3, l2, &Silent).unwrap().head;
                 for row in 0..labels.len() {
                     let probabilities = head.probabilities(features.row(row));
                     let sum: f32 = probabilities.iter().sum();
@@ -190,21 +269,22 @@ mod tests {
                 }
             }
         }
-        let constant = fit(Features::new(&identical, 3).unwrap(), &[0, 1, 0, 0], 2, 1.0).unwrap().head;
+        let constant =
+            fit(Features::new(&identical, 3).unwrap(), &[0, 1, 0, 0], 2, 1.0, &Silent).unwrap().head;
         assert_close(&constant.probabilities(&[1.0; 3]), &[0.75, 0.25], Tolerance::abs(1e-4));
     }
 
     #[test]
     fn bad_input_is_refused() {
         let features = Features::new(&[1.0, 2.0, 3.0], 1).unwrap();
-        assert!(matches!(fit(features, &[0, 1], 2, 1.0), Err(Error::Count { .. })));
+        assert!(matches!(fit(features, &[0, 1], 2, 1.0, &Silent), Err(Error::Count { .. })));
         assert!(matches!(
-            fit(features, &[0, 1, 2], 2, 1.0),
+            fit(features, &[0, 1, 2], 2, 1.0, &Silent),
             Err(Error::Label { row: 2, label: 2, classes: 2 })
         ));
-        assert!(matches!(fit(features, &[1, 1, 1], 2, 1.0), Err(Error::TooFewClasses { found: 1 })));
+        assert!(matches!(fit(features, &[1, 1, 1], 2, 1.0, &Silent), Err(Error::TooFewClasses { found: 1 })));
         for l2 in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(fit(features, &[0, 1, 1], 2, l2), Err(Error::Strength { .. })));
+            assert!(matches!(fit(features, &[0, 1, 1], 2, l2, &Silent), Err(Error::Strength { .. })));
         }
     }
 }

@@ -8,6 +8,9 @@ pub trait Progress: Sync {
     /// One step of the stage is done.
     fn step(&self);
 
+    /// Something happened that a person should know of although the work goes on.
+    fn warn(&self, _message: &str) {}
+
     /// Whether the computation should stop as soon as it can.
     fn is_cancelled(&self) -> bool;
 }
@@ -22,5 +25,53 @@ impl Progress for Silent {
 
     fn is_cancelled(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Wants to stop from the beginning.
+    pub(crate) struct Cancelled;
+
+    impl Progress for Cancelled {
+        fn begin(&self, _stage: &str, _total: usize) {}
+
+        fn step(&self) {}
+
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+
+    /// Counts steps, and wants to stop after `limit` of them.
+    pub(crate) struct Counter {
+        pub total: AtomicUsize,
+        pub done: AtomicUsize,
+        pub limit: usize,
+    }
+
+    impl Counter {
+        pub(crate) fn stopping_after(limit: usize) -> Counter {
+            Counter { total: AtomicUsize::new(0), done: AtomicUsize::new(0), limit }
+        }
+    }
+
+    impl Progress for Counter {
+        fn begin(&self, _stage: &str, total: usize) {
+            self.total.store(total, Ordering::Relaxed);
+            self.done.store(0, Ordering::Relaxed);
+        }
+
+        fn step(&self) {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.done.load(Ordering::Relaxed) >= self.limit
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Step {
     /// The largest of 3 x 3 pixels, in steps of two.
     MaxPool,
     /// Two convolutions side by side, put together by a layer of that name, or of Keras' choice.
-    Fork([Conv2d; 2], Option<String>),
+    Fork([Conv2d; 2], Option<&'static str>),
 }
 
 /// A step that keeps the sides, with a kernel of `height` x `width` pixels.
@@ -40,6 +40,19 @@ pub(crate) const fn valid(filters: usize, side: usize, stride: usize) -> Step {
         padding: Padding::Valid,
         bias: false,
     })
+}
+
+/// What all networks of such modules begin with.
+pub(crate) fn stem() -> Branch {
+    vec![
+        valid(32, 3, 2),
+        valid(32, 3, 1),
+        conv(64, 3, 3),
+        Step::MaxPool,
+        valid(80, 1, 1),
+        valid(192, 3, 1),
+        Step::MaxPool,
+    ]
 }
 
 /// A network of such modules under construction.
@@ -74,7 +87,7 @@ impl BranchBuilder<'_> {
             Step::MaxPool => self.net.max_pool2d(&self.names.next("max_pooling2d"), x, 3, 2, Padding::Valid),
             Step::Fork([first, second], name) => {
                 let ends = [self.conv(first, x)?, self.conv(second, x)?];
-                let name = name.clone().unwrap_or_else(|| self.names.next("concatenate"));
+                let name = name.map_or_else(|| self.names.next("concatenate"), str::to_owned);
                 self.net.concatenate(&name, &ends)
             }
         }

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use engraft_formats::FormatError;
 use engraft_graph::GraphError;
 
+use crate::FetchError;
+
 /// A backbone that is not known, or weights that cannot be had or do not fit it.
 ///
 /// `origin` names the weight file, or says that the weights are the embedded ones.
@@ -62,6 +64,9 @@ pub enum ZooError {
         /// Where its file belongs.
         path: PathBuf,
     },
+    /// A weight file cannot be found, downloaded or believed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The weight file cannot be read.
     #[error("cannot read the weight file {}: {problem}", path.display())]
     Read {
@@ -79,30 +84,55 @@ pub enum ZooError {
         problem: FormatError,
     },
     /// A weight is absent under all names it could have.
-    #[error("{origin}: weight `{weight}`{} is missing, expected shape {expected:?}", alias(pytorch))]
+    #[error("{origin}: weight `{weight}`{} is missing, expected shape {expected:?}", in_file(alias))]
     MissingWeight {
         /// The weights.
         origin: String,
         /// The weight's name.
         weight: String,
-        /// Its name in files made with PyTorch.
-        pytorch: Option<String>,
+        /// Its name in the file, if that is not ours.
+        alias: Option<String>,
         /// The shape it should have in our layout.
         expected: Vec<usize>,
     },
     /// A weight has the wrong shape.
-    #[error("{origin}: weight `{weight}`{} has shape {found:?}, expected {expected:?}", alias(pytorch))]
+    #[error("{origin}: weight `{weight}`{} has shape {found:?}, expected {expected:?}", in_file(alias))]
     WeightShape {
         /// The weights.
         origin: String,
         /// The weight's name.
         weight: String,
-        /// Its name in the file, if that is PyTorch's.
-        pytorch: Option<String>,
+        /// Its name in the file, if that is not ours.
+        alias: Option<String>,
         /// The shape it has there.
         found: Vec<usize>,
         /// The shape it should have there.
         expected: Vec<usize>,
+    },
+    /// The file has too few or too many weights.
+    #[error(
+        "{origin}: the file has {found} weights, expected {expected}; the first that does not fit is {first_found}, expected \
+         {first_expected}"
+    )]
+    WeightCount {
+        /// The weights.
+        origin: String,
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+        /// The first that does not fit, in words.
+        first_found: String,
+        /// What should stand there, in words.
+        first_expected: String,
+    },
+    /// The file has a weight that the backbone does not.
+    #[error("{origin}: weight `{weight}` is unknown, expected those of the backbone alone")]
+    UnknownWeight {
+        /// The weights.
+        origin: String,
+        /// Its name in the file.
+        weight: String,
     },
     /// A weight is not a number, or infinite.
     #[error("{origin}: weight `{weight}` holds {found}, expected finite numbers")]
@@ -120,6 +150,6 @@ fn suggestion(nearest: &Option<&str>) -> String {
     nearest.map(|name| format!("; the nearest is {name}")).unwrap_or_default()
 }
 
-fn alias(pytorch: &Option<String>) -> String {
-    pytorch.as_ref().map(|name| format!(" (`{name}`)")).unwrap_or_default()
+fn in_file(alias: &Option<String>) -> String {
+    alias.as_ref().map(|name| format!(" (`{name}`)")).unwrap_or_default()
 }

@@ -11,14 +11,15 @@ use engraft_graph::{Graph, WeightSpec};
 
 /// A layer of Keras that has weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KerasLayer {
-    pub(crate) name: String,
+pub struct KerasLayer {
+    /// Its name.
+    pub name: String,
     /// Trainable ones first.
-    pub(crate) weights: Vec<WeightSpec>,
+    pub weights: Vec<WeightSpec>,
 }
 
 /// All layers that have weights, in Keras' order.
-pub(crate) fn keras_layers(graph: &Graph) -> Vec<KerasLayer> {
+pub fn keras_layers(graph: &Graph) -> Vec<KerasLayer> {
     let mut layers = Layers::of(graph);
     let (output, depths) = (layers.output, layers.walk());
     debug_assert_eq!(depths[output], 0);

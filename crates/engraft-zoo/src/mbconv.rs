@@ -6,6 +6,9 @@ use crate::layers::{conv2d_with_bias, pad_for_stride_2};
 
 const BATCH_NORM_EPSILON: f32 = 1e-3;
 
+/// What the probability to skip a block while training rises to.
+const STOCHASTIC_DEPTH_RATE: f64 = 0.2;
+
 /// An inverted residual block.
 pub(crate) struct Block {
     /// Stands before the names of its layers.
@@ -19,6 +22,11 @@ pub(crate) struct Block {
     pub(crate) kernel: usize,
     /// The probability, in 0..1, that it is skipped while training.
     pub(crate) stochastic_depth_rate: f32,
+}
+
+/// The probability to skip block number `index` of `count`: it rises evenly from zero.
+pub(crate) fn stochastic_depth_rate(index: usize, count: usize) -> f32 {
+    (STOCHASTIC_DEPTH_RATE * index as f64 / count as f64) as f32
 }
 
 /// What looks at the neighbourhood of a pixel.

@@ -1,28 +1,25 @@
 //! Opens a backbone: from a name and a place to a graph with its weights.
 
-use std::{
-    fs::{self, File},
-    path::Path,
-};
+use std::{io::Cursor, path::Path};
 
-use engraft_formats::safetensors;
+use engraft_formats::{FormatError, Limits, WeightsFile, read_weights, read_weights_from};
 use engraft_graph::{Graph, NamedTensors};
 use sha2::{Digest, Sha256};
 
-use crate::{BackboneSpec, Ending, ZooError, backbone, binding};
+use crate::{
+    BackboneSpec, Ending, GraphSettings, OfficialFile, ZooError, backbone,
+    binding::{self, Target},
+    sha256_of, verify,
+};
 
 /// Where the weights of a backbone are taken from.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// The program itself.
     Embedded,
-    /// A safetensors file, with our own tensor names or those of PyTorch.
+    /// A safetensors or `.npz` file with our own tensor names or those of PyTorch, or a `.h5`, `.weights.h5` or `.keras` file of
+    /// Keras; its content tells which. [`locate`](crate::locate) finds one.
     File(&'a Path),
-    /// `NAME.safetensors` in `weights_dir` if it exists, else the program itself.
-    Default {
-        /// A folder of weight files.
-        weights_dir: Option<&'a Path>,
-    },
 }
 
 /// A backbone that is ready to be compiled.
@@ -48,56 +45,53 @@ pub fn open(name: &str, source: Source, ending: Ending) -> Result<Opened, ZooErr
     match source {
         Source::Embedded => from_embedded(spec, ending),
         Source::File(path) => from_file(spec, path, ending),
-        Source::Default { weights_dir } => from_default(spec, weights_dir, ending),
-    }
-}
-
-fn from_default(
-    spec: &'static BackboneSpec,
-    weights_dir: Option<&Path>,
-    ending: Ending,
-) -> Result<Opened, ZooError> {
-    let backbone = spec.name;
-    let path = weights_dir.map(|folder| folder.join(format!("{backbone}.safetensors")));
-    match path {
-        Some(path) if path.exists() => from_file(spec, &path, ending),
-        _ if spec.is_embedded() => from_embedded(spec, ending),
-        Some(path) => Err(ZooError::NoWeightsFile { backbone, path }),
-        None => Err(ZooError::NoWeightsFolder { backbone }),
     }
 }
 
 fn from_embedded(spec: &'static BackboneSpec, ending: Ending) -> Result<Opened, ZooError> {
-    let bytes = spec.embedded.ok_or(ZooError::NotEmbedded { backbone: spec.name })?;
-    from_bytes(spec, bytes, "the embedded weights", ending)
+    let (origin, bytes) = ("the embedded weights", spec.embedded);
+    let bytes = bytes.ok_or(ZooError::NotEmbedded { backbone: spec.name })?;
+    let file = read_weights_from(Cursor::new(bytes), Limits::for_file_len(bytes.len() as u64));
+    let file = file.map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
+    let graph = graph(spec, ending, false);
+    bound(spec, graph, file, origin, hexadecimal(&Sha256::digest(bytes)))
 }
 
 fn from_file(spec: &'static BackboneSpec, path: &Path, ending: Ending) -> Result<Opened, ZooError> {
+    let read_error = |problem| ZooError::Read { path: path.to_owned(), problem };
     let origin = path.display().to_string();
-    check_frame(path, &origin)?;
-    let bytes = fs::read(path).map_err(|problem| ZooError::Read { path: path.to_owned(), problem })?;
-    from_bytes(spec, &bytes, &origin, ending)
+    let file = read_weights(path).map_err(|problem| match problem {
+        FormatError::Io(problem) => read_error(problem),
+        problem => ZooError::Format { origin: origin.clone(), problem },
+    })?;
+    let weights_sha256 = sha256_of(path).map_err(read_error)?;
+    let graph = graph(spec, ending, is_official(spec, path));
+    bound(spec, graph, file, &origin, weights_sha256)
 }
 
-/// Refuses what is not a safetensors file by its header alone, however large it is.
-fn check_frame(path: &Path, origin: &str) -> Result<(), ZooError> {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (len, file) = opened.map_err(|problem| ZooError::Read { path: path.to_owned(), problem })?;
-    let checked = safetensors::read_metadata(file, len);
-    checked.map(drop).map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })
-}
-
-fn from_bytes(
+fn bound(
     spec: &'static BackboneSpec,
-    bytes: &[u8],
+    graph: Graph,
+    file: WeightsFile,
     origin: &str,
-    ending: Ending,
+    weights_sha256: String,
 ) -> Result<Opened, ZooError> {
-    let file = safetensors::from_bytes(bytes)
-        .map_err(|problem| ZooError::Format { origin: origin.to_owned(), problem })?;
-    let graph = spec.graph(ending);
-    let weights = binding::bind(&graph, &file.tensors, spec.architecture.pytorch_modules(), origin)?;
-    Ok(Opened { spec, graph, weights, weights_sha256: hexadecimal(&Sha256::digest(bytes)) })
+    let weights = binding::bind(&Target { spec, graph: &graph, origin }, file)?;
+    Ok(Opened { spec, graph, weights, weights_sha256 })
+}
+
+/// Whether the file is one that Keras publishes for this backbone, by its digest; asked only where that changes the network.
+fn is_official(spec: &BackboneSpec, path: &Path) -> bool {
+    let graph = |official_weights| graph(spec, Ending::Features, official_weights);
+    let published = [Ending::Features, Ending::Logits].map(|ending| OfficialFile::of(spec.name, ending));
+    let mut checksums = published.into_iter().flatten().filter_map(|file| file.checksum);
+    graph(true) != graph(false) && checksums.any(|checksum| verify(path, Some(&checksum)).is_ok())
+}
+
+fn graph(spec: &BackboneSpec, ending: Ending, official_weights: bool) -> Graph {
+    let input_px = [spec.preprocessing.input_side_px; 2];
+    let settings = GraphSettings { input_px, ending, official_weights };
+    spec.graph_with(&settings).expect("a registered backbone builds")
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -106,8 +100,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{fs, path::PathBuf};
 
+    use engraft_formats::safetensors;
     use engraft_graph::TensorData;
 
     use super::*;
@@ -138,48 +133,29 @@ mod tests {
     #[test]
     fn the_embedded_weights_and_their_file_are_the_same() {
         let path = embedded_file();
-        let folder = path.parent();
-        for source in [Source::Embedded, Source::File(&path), Source::Default { weights_dir: folder }] {
+        for source in [Source::Embedded, Source::File(&path)] {
             let opened = open("efficientnet_lite0", source, Ending::Features).unwrap();
             assert_eq!(opened.weights_sha256, EMBEDDED_SHA256, "{source:?}");
         }
     }
 
     #[test]
-    fn a_file_in_the_weights_folder_replaces_the_embedded_weights() {
-        let folder = tempfile::tempdir().unwrap();
-        let weights_dir = Some(folder.path());
-        let opened = open("efficientnet_lite0", Source::Default { weights_dir }, Ending::Features).unwrap();
-        assert_eq!(opened.weights_sha256, EMBEDDED_SHA256);
+    fn a_file_may_hold_our_own_names() {
+        let opened = open("efficientnet_lite0", Source::Embedded, Ending::Features).unwrap();
         let bytes = safetensors::to_bytes(&opened.weights, &Default::default()).unwrap();
-        fs::write(folder.path().join("efficientnet_lite0.safetensors"), &bytes).unwrap();
-        let other = open("efficientnet_lite0", Source::Default { weights_dir }, Ending::Features).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let other = open("efficientnet_lite0", Source::File(file.path()), Ending::Features).unwrap();
         assert_ne!(other.weights_sha256, EMBEDDED_SHA256);
         assert_eq!(other.weights, opened.weights);
     }
 
     #[test]
-    fn missing_weights_say_which_file_to_put_where() {
+    fn missing_weights_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("efficientnet_lite1.safetensors");
-        for (source, want) in [
-            (
-                Source::Embedded,
-                "the weights of `efficientnet_lite1` are not embedded, expected a weight file".to_owned(),
-            ),
-            (
-                Source::Default { weights_dir: None },
-                "the weights of `efficientnet_lite1` are not embedded: put efficientnet_lite1.safetensors into a \
-                 folder and name that folder in ENGRAFT_WEIGHTS"
-                    .to_owned(),
-            ),
-            (
-                Source::Default { weights_dir: Some(folder.path()) },
-                format!("the weights of `efficientnet_lite1` are missing, expected the file {}", path.display()),
-            ),
-        ] {
-            assert_eq!(message("efficientnet_lite1", source), want);
-        }
+        let error = message("efficientnet_lite1", Source::Embedded);
+        assert_eq!(error, "the weights of `efficientnet_lite1` are not embedded, expected a weight file");
         let error = message("efficientnet_lite1", Source::File(&path));
         assert!(error.starts_with(&format!("cannot read the weight file {}: ", path.display())), "{error}");
         let error = message("efficientnet_lite0", Source::File(folder.path()));
@@ -204,8 +180,9 @@ mod tests {
         for len in [0, 7, 8, 5000, bytes.len() / 2, bytes.len() - 1] {
             fs::write(cut.path(), &bytes[..len]).unwrap();
             let error = message("efficientnet_lite0", Source::File(cut.path()));
-            let want = format!("{}: the safetensors file has {len} bytes", cut.path().display());
-            assert!(error.starts_with(&want), "{len}: {error}");
+            let want =
+                if len < 9 { "not a weight file" } else { &format!("the safetensors file has {len} bytes") };
+            assert!(error.starts_with(&format!("{}: {want}", cut.path().display())), "{len}: {error}");
         }
     }
 }

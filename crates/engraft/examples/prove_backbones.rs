@@ -1,8 +1,10 @@
-//! Proves every backbone against PyTorch with its full weight file, and the classifier on photographs.
+//! Proves backbones with their full weight files: EfficientNet-Lite against PyTorch, its classifier on photographs, and
+//! MobileNet against Keras on charts.
 //!
 //! `cargo run --release --example prove_backbones -- WEIGHTS_FOLDER DATA_FOLDER`
 //!
-//! WEIGHTS_FOLDER holds `NAME.safetensors` as `reference/lite_features.py` describes them, DATA_FOLDER the photographs.
+//! WEIGHTS_FOLDER holds the files that `reference/lite_features.py` and `keras_charts.py` describe, DATA_FOLDER the
+//! pictures.
 //! What is absent is said to be skipped; what does not agree ends the program with an error.
 
 #[path = "../tests/backbones/reference.rs"]
@@ -11,18 +13,28 @@ mod reference;
 use std::{env, error::Error, path::Path};
 
 use engraft_data::{Filter, Fit, Limits, MemoryBudget, fit_image, read_and_decode};
-use engraft_testing::Golden;
-use engraft_zoo::{BackboneSpec, Ending, Opened, Source, backbones, open};
+use engraft_testing::{Golden, Tolerance, assert_close};
+use engraft_zoo::{BackboneSpec, Ending, Opened, Source, backbone, open};
+
+/// Those of which there are goldens by PyTorch.
+const LITE: [&str; 3] = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"];
+
+/// MobileNet's official file, a golden of which is by Keras.
+const MOBILENET: (&str, &str) = ("mobilenet_075", "mobilenet_7_5_224_tf_no_top.h5");
+
+/// Agreement asked for on charts, as a part of the largest feature.
+const TOLERANCE: f32 = 1e-4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [weights, data] = &arguments[..] else {
         return Err("usage: prove_backbones WEIGHTS_FOLDER DATA_FOLDER".into());
     };
-    for spec in backbones() {
-        let file = Path::new(weights).join(format!("{}.safetensors", spec.name));
+    for name in LITE {
+        let spec = backbone(name)?;
+        let file = Path::new(weights).join(format!("{name}.safetensors"));
         if !file.exists() {
-            println!("{}: SKIPPED, there is no {}", spec.name, file.display());
+            println!("{name}: SKIPPED, there is no {}", file.display());
             continue;
         }
         prove_features(spec, &file)?;
@@ -30,6 +42,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         prove_labels_of_patterns(&classifier)?;
         prove_labels_of_photographs(&classifier, Path::new(data))?;
     }
+    prove_mobilenet(Path::new(weights), Path::new(data))
+}
+
+fn prove_mobilenet(weights: &Path, data: &Path) -> Result<(), Box<dyn Error>> {
+    let (name, file) = MOBILENET;
+    let file = weights.join(file);
+    if !file.exists() {
+        println!("{name}: SKIPPED, there is no {}", file.display());
+        return Ok(());
+    }
+    let opened = open(name, Source::File(&file), Ending::Features)?;
+    let golden = Golden::open(&format!("zoo/{name}_charts"));
+    let Some(pixels) = pictures(&opened, data, &golden, (Fit::Stretch, Filter::Nearest))? else {
+        return Ok(());
+    };
+    let features = reference::run(&opened.graph, &opened, &pixels);
+    let want = golden.f32("features");
+    let largest = want.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    assert_close(&features, &want, Tolerance::abs(TOLERANCE * largest));
+    let deviations = features.iter().zip(&want).map(|(got, want)| (got - want).abs());
+    let deviation = deviations.fold(0.0, f32::max) / largest;
+    println!("{name}: features of charts agree to {deviation:.1e} of the largest");
     Ok(())
 }
 
@@ -51,14 +85,10 @@ fn prove_labels_of_patterns(classifier: &Opened) -> Result<(), Box<dyn Error>> {
 fn prove_labels_of_photographs(classifier: &Opened, data: &Path) -> Result<(), Box<dyn Error>> {
     let name = classifier.spec.name;
     let golden = Golden::open("zoo/photographs");
-    let paths = String::from_utf8(golden.u8("paths"))?;
-    if let Some(absent) = paths.lines().map(|path| data.join(path)).find(|path| !path.exists()) {
-        println!("{name}: photographs SKIPPED, there is no {}", absent.display());
+    let Some(pixels) = pictures(classifier, data, &golden, (Fit::Crop, Filter::Bicubic))? else {
         return Ok(());
-    }
-    let side = classifier.spec.preprocessing.input_side_px;
-    let pixels: Result<Vec<_>, _> = paths.lines().map(|path| photograph(&data.join(path), side)).collect();
-    let (found, want) = (labels(classifier, &pixels?), golden.usize("labels"));
+    };
+    let (found, want) = (labels(classifier, &pixels), golden.usize("labels"));
     let right = found.iter().zip(&want).filter(|(found, want)| found == want).count();
     println!("{name}: {right} of {} photographs get the right label", want.len());
     if name == "efficientnet_lite0" && right < want.len() {
@@ -67,10 +97,26 @@ fn prove_labels_of_photographs(classifier: &Opened, data: &Path) -> Result<(), B
     Ok(())
 }
 
-fn photograph(path: &Path, side: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+/// The pictures that a golden lists, at the network's size, unless one is absent.
+fn pictures(
+    network: &Opened,
+    data: &Path,
+    golden: &Golden,
+    resizing: (Fit, Filter),
+) -> Result<Option<Vec<Vec<u8>>>, Box<dyn Error>> {
+    let paths = String::from_utf8(golden.u8("paths"))?;
+    if let Some(absent) = paths.lines().map(|path| data.join(path)).find(|path| !path.exists()) {
+        println!("{}: pictures SKIPPED, there is no {}", network.spec.name, absent.display());
+        return Ok(None);
+    }
+    let side = network.spec.preprocessing.input_side_px;
+    paths.lines().map(|path| picture(&data.join(path), side, resizing)).collect::<Result<_, _>>().map(Some)
+}
+
+fn picture(path: &Path, side: usize, (fit, filter): (Fit, Filter)) -> Result<Vec<u8>, Box<dyn Error>> {
     let limits = Limits::default();
     let read = read_and_decode(path, &limits, &MemoryBudget::new(limits.max_decode_bytes))?;
-    Ok(fit_image(&read.image, side, Fit::Crop, Filter::Bicubic).pixels)
+    Ok(fit_image(&read.image, side, fit, filter).pixels)
 }
 
 /// The place of the highest score of each image.

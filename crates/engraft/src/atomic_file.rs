@@ -40,12 +40,10 @@ fn temporary_beside(path: &Path) -> Result<NamedTempFile, Error> {
         let message = format!("there is no folder {}, expected one that exists", folder.display());
         return Err(Error::io(path)(io::Error::new(io::ErrorKind::NotFound, message)));
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".engraft-");
-    // A temporary file is private by default, but this one becomes the user's file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(Error::io(path))
+    // A temporary file of the library's own would be private, but this one becomes the user's file; and an error there
+    // would name the temporary file, of which the user knows nothing.
+    let create = |path: &Path| fs::File::create_new(path);
+    tempfile::Builder::new().prefix(".engraft-").make_in(folder, create).map_err(Error::io(path))
 }
 
 #[cfg(test)]
@@ -69,6 +67,13 @@ mod tests {
             let error = check_writable(&wrong).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_names_the_file_asked_for_alone() {
+        let error = check_writable(Path::new("/proc/model")).unwrap_err().to_string();
+        assert_eq!(error, "/proc/model: No such file or directory (os error 2)");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! A pretrained network, ready to turn images into features.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engraft_data::{DECODER_REVISION, Digest};
 use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
 use engraft_graph::{Graph, NamedTensors};
-use engraft_train::FeatureSpace;
-use engraft_zoo::{Ending, Source};
+use engraft_train::{FeatureSpace, Progress, Silent};
+use engraft_zoo::{Ending, GraphSettings, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, tensors_digest::tensors_digest};
+use crate::{Error, tensors_digest::tensors_digest, weights};
 
 /// A frozen network from a square RGB image to a feature vector.
 pub struct Backbone {
@@ -37,19 +37,31 @@ impl Backbone {
     /// The backbone inside the binary.
     pub const DEFAULT: &str = "efficientnet_lite0";
 
-    /// Opens the backbone `name` with its weights from `weights`, or else from the binary or from `NAME.safetensors`
-    /// in the folder that the environment variable `ENGRAFT_WEIGHTS` names.
+    /// Opens the backbone `name` with its weights from `weights`, or else from where [`open_with`](Backbone::open_with)
+    /// finds them; nobody sees the progress of a download.
     ///
     /// # Errors
     /// If the name is unknown, or its weights are missing or wrong.
     pub fn open(name: &str, weights: Option<&Path>) -> Result<Backbone, Error> {
-        let folder =
-            std::env::var_os("ENGRAFT_WEIGHTS").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let source = match weights {
-            Some(path) => Source::File(path),
-            None => Source::Default { weights_dir: folder.as_deref() },
+        Backbone::open_with(name, weights, &Silent)
+    }
+
+    /// Opens the backbone `name` with its weights from `weights`, or else from the first of: the folder that the
+    /// environment variable `ENGRAFT_WEIGHTS` names, the binary, our cache, Keras' cache, the Hugging Face hub's cache, the
+    /// official address or `ENGRAFT_MIRROR`, unless `ENGRAFT_OFFLINE` is set.
+    ///
+    /// # Errors
+    /// If the name is unknown, or its weights are missing or wrong.
+    pub fn open_with(name: &str, weights: Option<&Path>, progress: &dyn Progress) -> Result<Backbone, Error> {
+        let opened = match weights {
+            Some(path) => engraft_zoo::open(name, Source::File(path), Ending::Features)?,
+            None => {
+                // An unknown name must not be found out after a download.
+                engraft_zoo::backbone(name)?;
+                let located = weights::locate(name, Ending::Features, progress)?;
+                engraft_zoo::open(name, located.source(), Ending::Features)?
+            }
         };
-        let opened = engraft_zoo::open(name, source, Ending::Features)?;
         let info = BackboneInfo {
             name: opened.spec.name.to_owned(),
             weights_sha256: opened.weights_sha256,
@@ -77,7 +89,13 @@ impl Backbone {
     /// The same network for images of another height and width, in pixels.
     pub(crate) fn at_size(self, input_px: [usize; 2]) -> Result<Backbone, Error> {
         let spec = engraft_zoo::backbone(&self.info.name)?;
-        let graph = spec.graph_at(input_px, Ending::Features)?;
+        let mut settings = GraphSettings {
+            input_px: [spec.preprocessing.input_side_px; 2],
+            ending: Ending::Features,
+            official_weights: true,
+        };
+        settings.official_weights = self.graph == spec.graph_with(&settings)?;
+        let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
         Ok(Backbone::compile(self.info, graph, self.weights)?)
     }
 

@@ -3,6 +3,7 @@
 mod choose;
 mod describe;
 mod evaluate;
+mod fold_warnings;
 mod predict;
 mod train;
 mod train_report;

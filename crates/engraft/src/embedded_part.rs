@@ -1,9 +1,9 @@
 //! The usable images of one part of a data set, with their features and identities.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engraft_data::{Digest, Fit, Sample, Skipped};
-use engraft_train::{EmbedError, Embedder, Progress};
+use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress};
 
 use crate::Error;
 
@@ -47,28 +47,53 @@ pub(crate) fn embed(
     stage: &str,
     progress: &dyn Progress,
 ) -> Result<EmbeddedPart, Error> {
-    progress.begin(stage, samples.len());
     let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
     let mut part = EmbeddedPart { features: vec![Vec::new(); fits.len()], ..EmbeddedPart::default() };
-    for (sample, result) in samples.iter().zip(embedder.embed(&paths, fits, progress)) {
-        match result {
-            Ok(image) => {
-                part.relative.push(sample.relative.clone());
-                part.labels.push(sample.class);
-                part.file_hashes.push(image.file_hash);
-                part.pixel_hashes.push(image.pixel_hash);
-                part.features
-                    .iter_mut()
-                    .zip(&image.features)
-                    .for_each(|(all, row)| all.extend_from_slice(row));
-            }
-            Err(EmbedError::Cancelled) => return Err(Error::Interrupted),
-            Err(reason) => part.skipped.push(skipped(&sample.path, &reason)),
-        }
+    let Usable { images, skipped } = embed_usable(embedder, &paths, fits, stage, progress)?;
+    for (index, image) in images {
+        part.relative.push(samples[index].relative.clone());
+        part.labels.push(samples[index].class);
+        part.file_hashes.push(image.file_hash);
+        part.pixel_hashes.push(image.pixel_hash);
+        part.features.iter_mut().zip(&image.features).for_each(|(all, row)| all.extend_from_slice(row));
     }
-    Ok(part)
+    Ok(EmbeddedPart { skipped, ..part })
 }
 
-fn skipped(path: &Path, reason: &EmbedError) -> Skipped {
-    Skipped { path: PathBuf::from(path), reason: reason.to_string() }
+/// What became of some files.
+#[derive(Default)]
+pub(crate) struct Usable {
+    /// The images, each with the position of its path.
+    pub images: Vec<(usize, EmbeddedImage)>,
+    /// The files that are none.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Embeds the files at `paths` under each of `fits`.
+pub(crate) fn embed_usable(
+    embedder: &Embedder,
+    paths: &[&Path],
+    fits: &[Fit],
+    stage: &str,
+    progress: &dyn Progress,
+) -> Result<Usable, Error> {
+    progress.begin(stage, paths.len());
+    let mut usable = Usable::default();
+    for (index, result) in embedder.embed(paths, fits, progress).into_iter().enumerate() {
+        match result {
+            Ok(image) => usable.images.push((index, image)),
+            Err(EmbedError::Cancelled) => return Err(Error::Interrupted),
+            Err(error) => {
+                let (path, reason) = (paths[index].to_owned(), error.to_string());
+                usable.skipped.push(Skipped { path, kind: error.kind(), reason });
+            }
+        }
+    }
+    Ok(usable)
+}
+
+/// A warning if the features could not be stored.
+pub(crate) fn store_warning(embedder: &Embedder) -> Option<String> {
+    let error = embedder.take_store_error()?;
+    Some(format!("features are not kept for the next run: {error}"))
 }

@@ -3,6 +3,9 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
+use engraft_zoo::{FetchError, ZooError};
+
+use crate::skipped::SkippedFile;
 
 /// An error of this library; its message names what was found and what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +16,7 @@ pub enum Error {
     Scan(#[from] engraft_data::ScanError),
     /// A backbone is unknown or its weights cannot be used.
     #[error(transparent)]
-    Zoo(#[from] engraft_zoo::ZooError),
+    Zoo(#[from] ZooError),
     /// A network cannot be run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -43,22 +46,24 @@ pub enum Error {
         root: PathBuf,
         /// Classes with at least one usable image.
         found: usize,
+        /// The files that could not be used, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// There is no image to work on.
-    #[error("{}: found no usable image of a known class, expected at least one", root.display())]
+    #[error("{}: found no usable image{}, expected at least one", root.display(), among(skipped))]
     NoImages {
         /// The folder.
         root: PathBuf,
+        /// The files that could not be used, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// Files were skipped although none may be.
-    #[error("{count} files were skipped, expected none under --strict; the first is {}: {reason}", path.display())]
+    #[error("{}: {} files were skipped, expected none under --strict", root.display(), skipped.len())]
     Skipped {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        path: PathBuf,
-        /// Why it was skipped.
-        reason: String,
+        /// The folder.
+        root: PathBuf,
+        /// The files, and why.
+        skipped: Vec<SkippedFile>,
     },
     /// A file is not a usable model.
     #[error("{}: {problem}", path.display())]
@@ -89,15 +94,6 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<engraft_train::Error> for Error {
-    fn from(error: engraft_train::Error) -> Error {
-        match error {
-            engraft_train::Error::Cancelled => Error::Interrupted,
-            error => Error::Train(error),
-        }
-    }
-}
-
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,8 +112,8 @@ pub enum ModelProblem {
         /// The digest it was written with.
         expected: String,
     },
-    /// It was written by a later version.
-    #[error("model format {found}, expected {expected}; a newer engraft may read it")]
+    /// It was written by another version.
+    #[error("model format {found}, expected {expected}; another version of engraft reads it")]
     Version {
         /// The format of the file.
         found: u32,
@@ -154,16 +150,37 @@ pub enum ErrorCategory {
     Failure,
 }
 
+impl From<engraft_train::Error> for Error {
+    fn from(error: engraft_train::Error) -> Error {
+        match error {
+            engraft_train::Error::Interrupted => Error::Interrupted,
+            error => Error::Train(error),
+        }
+    }
+}
+
 impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
             Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
-            Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
+            Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
             Error::Interrupted => ErrorCategory::Interrupted,
             Error::Io { .. } => ErrorCategory::Failure,
             _ => ErrorCategory::Data,
+        }
+    }
+
+    /// The files that could not be used and so led to this error, sorted by path.
+    pub fn skipped(&self) -> &[SkippedFile] {
+        match self {
+            Error::TooFewClasses { skipped, .. }
+            | Error::NoImages { skipped, .. }
+            | Error::Skipped { skipped, .. } => skipped,
+            _ => &[],
         }
     }
 
@@ -175,4 +192,9 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
         move |problem| Error::Io { path: path.to_owned(), problem }
     }
+}
+
+/// ` among 3 files`, or nothing where there is no file at all.
+fn among(skipped: &[SkippedFile]) -> String {
+    if skipped.is_empty() { String::new() } else { format!(" among {} files", skipped.len()) }
 }

@@ -3,24 +3,28 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::BufReader,
-    path::{Path, PathBuf},
+    io::{BufReader, Read},
+    path::Path,
 };
 
-use engraft_data::{Filter, Fit, FoundFile, Skipped, scan_flat};
+use engraft_data::{Filter, Fit, Skipped, scan_flat};
 use engraft_formats::{
     npy::{self, NpyReader, NpyValues},
     safetensors,
 };
 use engraft_graph::{NamedTensors, Tensor};
-use engraft_train::{EmbedError, Embedder, Progress, Store};
+use engraft_train::{Embedder, Progress, Store};
 use serde::Serialize;
 
 use crate::{
     Error, atomic_file,
     backbone::Backbone,
+    embedded_part::{Usable, embed_usable, store_warning},
     skipped::{self, SkippedFile},
 };
+
+/// Entry of the metadata by which a file of features is recognised, see [`engraft_data::OUTPUT_MARK`].
+const MARK_KEY: &str = "engraft_features";
 
 /// Values of an array that are held in memory before they are embedded.
 const CHUNK_VALUES: usize = 1 << 24;
@@ -82,7 +86,10 @@ impl FeatureFormat {
 }
 
 impl FeatureTable {
-    /// Embeds `data`: a folder in any layout, an image, or a `.npy` array of images `[n, h, w, 3]` in 0..255.
+    /// Embeds `data`: a folder in any layout, an image, or a NumPy array of images `[n, h, w, 3]` in 0..255.
+    ///
+    /// The content of a file decides what it is. An array inside a folder is skipped: its images have a size of their
+    /// own, so it is embedded only where it is given itself.
     ///
     /// # Errors
     /// If `data` does not exist, an array has another shape or type, or [`Error::Interrupted`] if `progress` says so.
@@ -96,7 +103,7 @@ impl FeatureTable {
         if !data.exists() {
             return Err(Error::data(data, "no such file or folder"));
         }
-        if data.is_file() && data.extension().is_some_and(|extension| extension == "npy") {
+        if is_array(data) {
             return embed_array(data, backbone, progress);
         }
         embed_files(data, &backbone, options, store, progress)
@@ -117,7 +124,8 @@ impl FeatureTable {
                     Tensor::from_f32(shape.to_vec(), self.values.clone()).map_err(|error| wrong(&error))?;
                 tensors.insert("features", features).map_err(|error| wrong(&error))?;
                 let paths = serde_json::to_string(&self.paths).map_err(|error| wrong(&error))?;
-                let metadata = BTreeMap::from([("paths".to_owned(), paths)]);
+                let metadata =
+                    BTreeMap::from([(MARK_KEY.to_owned(), "1".to_owned()), ("paths".to_owned(), paths)]);
                 safetensors::to_bytes(&tensors, &metadata).map_err(|error| wrong(&error))?
             }
         };
@@ -142,38 +150,33 @@ fn embed_files(
     scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
     let embedder = Embedder::new(&backbone.plan, backbone.feature_space(), options.filter, store);
     let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
-    progress.begin("embedding", paths.len());
-    let embedded = embedder.embed(&paths, &[options.fit], progress);
-    let mut table = FeatureTable::empty(backbone.info().features, scan.ignored);
-    for (FoundFile { path, relative }, result) in scan.files.iter().zip(embedded) {
-        match result {
-            Ok(image) => table.push(relative.clone(), &image.features[0]),
-            Err(EmbedError::Cancelled) => return Err(Error::Interrupted),
-            Err(reason) => {
-                scan.skipped.push(Skipped { path: PathBuf::from(path), reason: reason.to_string() });
-            }
-        }
-    }
-    if table.rows == 0 {
+    let Usable { images, skipped } = embed_usable(&embedder, &paths, &[options.fit], "embedding", progress)?;
+    scan.skipped.extend(skipped);
+    if images.is_empty() {
         return Err(no_image(data, &scan.skipped));
     }
+    let mut table = FeatureTable::empty(backbone.info().features, scan.ignored);
+    for (index, image) in images {
+        table.push(scan.files[index].relative.clone(), &image.features[0]);
+    }
     table.skipped = skipped::listed(&scan.skipped);
-    table.warnings.extend(
-        embedder.take_store_error().map(|error| format!("features are not kept for the next run: {error}")),
-    );
+    table.warnings.extend(store_warning(&embedder));
     Ok(table)
 }
 
 fn no_image(data: &Path, skipped: &[Skipped]) -> Error {
-    match skipped.first() {
-        Some(Skipped { path, reason }) if path == data => Error::data(data, reason),
-        Some(Skipped { path, reason }) => {
-            let count = skipped.len();
-            let first = path.display();
-            Error::data(data, &format!("no usable image among {count} files; the first is {first}: {reason}"))
-        }
-        None => Error::data(data, "no file found, expected at least one image"),
+    match skipped {
+        [Skipped { path, reason, .. }] if path == data => Error::data(data, reason),
+        _ => Error::NoImages { root: data.to_owned(), skipped: skipped::listed(skipped) },
     }
+}
+
+/// Whether `data` is a regular file that begins as NumPy's arrays do.
+fn is_array(data: &Path) -> bool {
+    const MAGIC: &[u8; 6] = b"\x93NUMPY";
+    let mut head = [0; MAGIC.len()];
+    let read = |mut file: File| file.read_exact(&mut head);
+    data.is_file() && File::open(data).and_then(read).is_ok() && head == *MAGIC
 }
 
 fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Result<FeatureTable, Error> {
@@ -243,5 +246,20 @@ impl FeatureTable {
         self.paths.push(path);
         self.values.extend_from_slice(row);
         self.rows += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_features_is_recognised_as_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("features");
+        let mut table = FeatureTable::empty(2, 0);
+        table.push("0.png".to_owned(), &[1.0, 2.0]);
+        table.save(&path, FeatureFormat::Safetensors).unwrap();
+        assert!(std::fs::read(&path).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));
     }
 }

@@ -23,11 +23,13 @@ mod listing;
 mod manifest;
 mod network;
 mod summary;
+mod weights;
 
 mod atomic_file;
 mod embedded_part;
 mod model_file;
 mod skipped;
+mod stored_score;
 mod tensors_digest;
 
 pub use atomic_file::{check_writable, write_file};
@@ -36,16 +38,19 @@ pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
     Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
-pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode};
+pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode, is_decoding};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
+pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
 pub use listing::{BackboneListing, backbones};
 pub use manifest::{DataParts, Manifest, PartRecord};
 pub use model_file::Preprocessing;
 pub use network::{Layer, Network, NetworkOptions};
-pub use skipped::SkippedFile;
+pub use skipped::{SkippedFile, printable, skipped_lines};
+pub use stored_score::RecordedScore;
 pub use summary::Summary;
+pub use weights::{FetchedWeights, WeightCache, WeightCacheInfo, fetch_weights, fetchable_backbones};
 
 /// A pool of `threads` threads for everything in this library; run work in it with `install`.
 ///

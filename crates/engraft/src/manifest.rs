@@ -1,14 +1,13 @@
 //! What a model remembers of its training: enough to repeat it, nothing that differs from run to run.
 
-use engraft_train::Score;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::CrossValidation;
+use crate::{classifier::CrossValidation, stored_score::RecordedScore};
 
-/// How a model was trained and how it was judged.
+/// How a model was trained and how it was judged, by scores of type `S`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct Manifest<S = RecordedScore> {
     /// Version of `engraft`.
     pub engraft: String,
     /// Instruction set its features were computed on.
@@ -24,11 +23,35 @@ pub struct Manifest {
     /// The images of each part.
     pub data: DataParts<PartRecord>,
     /// Scores of out-of-fold predictions.
-    pub cv: Option<CrossValidation>,
+    pub cv: Option<CrossValidation<S>>,
     /// Score on the validation part.
-    pub val: Option<Score>,
+    pub val: Option<S>,
     /// Score on the test part.
-    pub test: Option<Score>,
+    pub test: Option<S>,
+}
+
+impl<S> Manifest<S> {
+    /// Every score there is.
+    pub(crate) fn scores(&self) -> impl Iterator<Item = &S> {
+        let cv = self.cv.as_ref().map(|cv| &cv.score);
+        [cv, self.val.as_ref(), self.test.as_ref()].into_iter().flatten()
+    }
+
+    /// The same with each score turned into another type.
+    pub(crate) fn map_scores<T>(&self, convert: impl Fn(&S) -> T) -> Manifest<T> {
+        Manifest {
+            engraft: self.engraft.clone(),
+            instruction_set: self.instruction_set.clone(),
+            decoder: self.decoder.clone(),
+            engine: self.engine.clone(),
+            seed: self.seed,
+            l2: self.l2,
+            data: self.data.clone(),
+            cv: self.cv.as_ref().map(|cv| cv.map_score(&convert)),
+            val: self.val.as_ref().map(&convert),
+            test: self.test.as_ref().map(&convert),
+        }
+    }
 }
 
 /// Something for each part of a data set.

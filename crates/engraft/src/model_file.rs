@@ -24,11 +24,12 @@ use crate::{
     classifier::MAX_CLASSES,
     error::ModelProblem,
     manifest::Manifest,
+    stored_score::StoredScore,
     tensors_digest::tensors_digest,
 };
 
 /// The layout described above. A file with another number is refused.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Larger files are no models of this program.
 const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -52,7 +53,7 @@ pub(crate) struct Header {
     pub classes: Vec<String>,
     pub preprocessing: Preprocessing,
     pub backbone: BackboneInfo,
-    pub training: Manifest,
+    pub training: Manifest<StoredScore>,
     pub graph: Graph,
 }
 
@@ -189,6 +190,10 @@ fn check(header: &Header, head: &LinearHead) -> Result<(), ModelProblem> {
         let (found, expected) = (head.classes(), header.classes.len());
         return Err(ModelProblem::Head(format!("it tells {found} classes apart, {expected} are named")));
     }
+    if header.training.scores().any(|score| !score.fits(header.classes.len())) {
+        let problem = format!("a score is not about its {} classes", header.classes.len());
+        return Err(ModelProblem::Header(problem));
+    }
     Ok(())
 }
 
@@ -243,6 +248,7 @@ fn content_digest(json: &str, tensors: &NamedTensors) -> Digest {
 #[cfg(test)]
 mod tests {
     use engraft_graph::{GraphBuilder, Padding};
+    use engraft_train::ClassScore;
 
     use super::*;
     use crate::{
@@ -337,7 +343,7 @@ mod tests {
     fn a_consistent_file_that_makes_no_sense_is_refused() {
         type Change = fn(&mut Header, &mut NamedTensors, &mut LinearHead);
         let cases: [(&str, Change); 7] = [
-            ("model format 2, expected 1", |header, _, _| header.format = 2),
+            ("model format 3, expected 2", |header, _, _| header.format = 3),
             ("tells 2 classes apart, 3 are named", |header, _, _| header.classes.push("cow".to_owned())),
             ("`cat` is named twice", |header, _, _| header.classes[1] = "cat".to_owned()),
             ("input size 5 does not fit", |header, _, _| header.backbone.input_size = 5),
@@ -353,6 +359,46 @@ mod tests {
             let found = problem(&encode(&header, &weights, &head).unwrap());
             assert!(found.contains(want), "{want}: {found}");
         }
+    }
+
+    #[test]
+    fn a_model_bears_the_mark_of_our_files() {
+        let (header, weights, head) = tiny();
+        assert!(encode(&header, &weights, &head).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));
+    }
+
+    #[test]
+    fn the_scores_of_the_most_classes_fit_into_a_header() {
+        let names: Vec<String> = (0..MAX_CLASSES).map(|class| format!("class {class}")).collect();
+        let class_score = |name: &String| ClassScore {
+            class: name.clone(),
+            precision: 1.0 / 3.0,
+            recall: 1.0 / 3.0,
+            f1: 1.0 / 3.0,
+            support: 3,
+        };
+        // Each image of a class is taken for another one.
+        let wrong = |class: usize| [1, 7, 70].map(|step| [class, (class + step) % MAX_CLASSES, 1]);
+        let score = StoredScore {
+            accuracy: 0.0,
+            ci95: [0.0, 0.1],
+            macro_f1: 0.0,
+            majority_baseline: 1.0 / 3.0,
+            per_class: names.iter().map(class_score).collect(),
+            confusion: (0..MAX_CLASSES).flat_map(wrong).collect(),
+        };
+        let (mut header, weights, _) = tiny();
+        let wide = vec![0.0; 2 * MAX_CLASSES];
+        let head = LinearHead::new(vec![0.5, 1.0], vec![1.0, 2.0], wide, vec![0.0; MAX_CLASSES]).unwrap();
+        header.classes = names;
+        (header.training.val, header.training.test) = (Some(score.clone()), Some(score.clone()));
+        let bytes = encode(&header, &weights, &head).unwrap();
+        assert!(bytes.len() < 10_000_000, "{} bytes", bytes.len());
+        let read = decode(&bytes).unwrap().header;
+        assert_eq!(read.training, header.training);
+        header.training.test = Some(StoredScore { confusion: vec![[MAX_CLASSES, 0, 1]], ..score });
+        let found = problem(&encode(&header, &weights, &head).unwrap());
+        assert!(found.contains("a score is not about its 10000 classes"), "{found}");
     }
 
     /// A file with a right digest around any description and any further tensor.
@@ -376,8 +422,8 @@ mod tests {
         let json = serde_json::to_string(&tiny().0).unwrap();
         assert!(decode(&sealed(&json, "")).is_ok());
         for (old, new) in [
-            ("\"format\":1", "\"format\":-1"),
-            ("\"format\":1", "\"format\":1,\"code\":\"rm\""),
+            ("\"format\":2", "\"format\":-1"),
+            ("\"format\":2", "\"format\":2,\"code\":\"rm\""),
             ("\"seed\":0,", ""),
             ("\"input_size\":4", "\"input_size\":99999999999"),
             ("[\"cat\",\"dog\"]", "[]"),

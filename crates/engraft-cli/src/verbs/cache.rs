@@ -1,12 +1,12 @@
-//! `engraft cache`: shows or empties the store of features.
+//! `engraft cache`: shows or empties the store of features and the cache of weights.
 
 use anyhow::Result;
-use engraft::{Store, StoreInfo, StoreLocation};
+use engraft::{Store, StoreInfo, StoreLocation, WeightCache, WeightCacheInfo};
 use serde_json::json;
 
 use crate::{exit::Outcome, options::Common, output};
 
-/// Show or empty the store of features.
+/// Show or empty the store of features and the cache of weights.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -15,31 +15,29 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Show where the store is and how large
+    /// Show where the features and the fetched weights are and how large
     Info,
-    /// Remove everything in the store
-    Clear,
+    /// Remove all features
+    Clear {
+        /// Remove the fetched weights, too
+        #[arg(long)]
+        weights: bool,
+    },
 }
 
 /// Does it and prints what there is, or was.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
-    let store = open()?;
-    let (info, remark) = match args.action {
-        Action::Info => (store.info().map_err(engraft::Error::from)?, ""),
-        Action::Clear => (store.clear().map_err(engraft::Error::from)?, ", all removed"),
+    let (store, weight_cache) = (open()?, WeightCache::from_environment()?);
+    let (cleared, weights_cleared) = match args.action {
+        Action::Info => (false, false),
+        Action::Clear { weights } => (true, weights),
     };
-    let StoreInfo { folder, entries, bytes, limit_bytes } = info;
+    let info = if cleared { store.clear() } else { store.info() }.map_err(engraft::Error::from)?;
+    let weights = if weights_cleared { weight_cache.clear() } else { weight_cache.info() }?;
     if common.json {
-        let cleared = matches!(args.action, Action::Clear);
-        let document = json!({
-            "folder": folder.to_string_lossy(), "entries": entries, "bytes": bytes, "limit_bytes": limit_bytes,
-            "cleared": cleared,
-        });
-        output::json(&document)?;
+        print_json(&info, cleared, &weights, weights_cleared)?;
     } else {
-        let [megabytes, limit] = [bytes, limit_bytes].map(|bytes| bytes as f64 / 1e6);
-        let text = format!("{}: {entries} entries, {megabytes:.1} of {limit:.0} MB{remark}\n", folder.display());
-        output::text(&text)?;
+        output::text(&(feature_line(&info, cleared) + &weight_line(&weights, weights_cleared)))?;
     }
     Ok(Outcome::Done)
 }
@@ -47,4 +45,37 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
 fn open() -> Result<Store> {
     let opened = StoreLocation::from_environment().and_then(|location| Store::open(&location));
     Ok(opened.map_err(engraft::Error::from)?)
+}
+
+fn print_json(info: &StoreInfo, cleared: bool, weights: &WeightCacheInfo, weights_cleared: bool) -> Result<()> {
+    output::json(&json!({
+        "folder": info.folder.to_string_lossy(),
+        "entries": info.entries,
+        "bytes": info.bytes,
+        "limit_bytes": info.limit_bytes,
+        "cleared": cleared,
+        "weights": {
+            "folder": weights.folder.to_string_lossy(),
+            "files": weights.files,
+            "bytes": weights.bytes,
+            "cleared": weights_cleared,
+        },
+    }))
+}
+
+fn feature_line(info: &StoreInfo, cleared: bool) -> String {
+    let StoreInfo { folder, entries, bytes, limit_bytes } = info;
+    let [megabytes, limit] = [bytes, limit_bytes].map(|bytes| *bytes as f64 / 1e6);
+    let remark = remark(cleared);
+    format!("{}: {entries} entries, {megabytes:.1} of {limit:.0} MB{remark}\n", folder.display())
+}
+
+fn weight_line(weights: &WeightCacheInfo, cleared: bool) -> String {
+    let WeightCacheInfo { folder, files, bytes } = weights;
+    let megabytes = *bytes as f64 / 1e6;
+    format!("{}: {files} weight files, {megabytes:.1} MB{}\n", folder.display(), remark(cleared))
+}
+
+fn remark(cleared: bool) -> &'static str {
+    if cleared { ", all removed" } else { "" }
 }

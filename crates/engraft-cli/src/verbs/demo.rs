@@ -25,7 +25,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     let charts = args.out.join("charts");
     demo::draw_collection(&charts, SEED, &display)?;
     let model = args.out.join("charts.safetensors");
-    let backbone = Backbone::open(Backbone::DEFAULT, None)?;
+    let backbone = Backbone::open_with(Backbone::DEFAULT, None, &display)?;
     let report = train::train_and_save(&charts, backbone, &TrainOptions::default(), &model, &display)?;
     display.finish();
     train::print(&report, &model, common)?;

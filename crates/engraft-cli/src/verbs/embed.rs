@@ -10,12 +10,12 @@ use crate::{exit::Outcome, options::Common, output, progress::Display};
 /// Write the backbone's features of images to a file.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of images in any layout, an image, or a .npy array of images [n, h, w, 3] in 0..255
+    /// Folder of images in any layout, an image, or a NumPy array of images [n, h, w, 3] in 0..255
     data: PathBuf,
     /// Backbone, one of those that `engraft models` lists
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
-    /// Weights of the backbone [default: inside the binary, or NAME.safetensors in the folder ENGRAFT_WEIGHTS]
+    /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// How images fill the square input: stretch, crop or pad
@@ -33,9 +33,9 @@ pub struct Args {
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     let format = FeatureFormat::of(&args.out)?;
     engraft::check_writable(&args.out)?;
-    let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
-    let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let display = Display::new(common.quiet);
+    let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
+    let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let store = super::open_store();
     let table = FeatureTable::embed(&args.data, backbone, &options, store.as_ref(), &display)?;
     table.save(&args.out, format)?;
@@ -44,7 +44,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     if common.json {
         output::json(&table)?;
     } else {
-        output::text(&format!("{}features written to {}\n", table.text(), args.out.display()))?;
+        let out = engraft::printable(&args.out.to_string_lossy());
+        output::text(&format!("{}features written to {out}\n", table.text()))?;
     }
     Ok(Outcome::Done)
 }

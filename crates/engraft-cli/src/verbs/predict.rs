@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use engraft::{Classifier, Prediction};
+use engraft::{Classifier, Guess, Prediction};
 
 use crate::{exit::Outcome, options::Common, output, progress::Display};
 
@@ -35,11 +35,11 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
 
 /// `path: class 0.97, other 0.02`
 fn line(prediction: &Prediction) -> String {
-    let path = prediction.path.display();
+    let path = engraft::printable(&prediction.path.to_string_lossy());
     match &prediction.result {
         Ok(ranked) => {
-            let top: Vec<String> =
-                ranked.top.iter().map(|guess| format!("{} {:.3}", guess.class, guess.probability)).collect();
+            let guess = |guess: &Guess| format!("{} {:.3}", engraft::printable(&guess.class), guess.probability);
+            let top: Vec<String> = ranked.top.iter().map(guess).collect();
             format!("{path}: {}\n", top.join(", "))
         }
         Err(problem) => format!("{path}: error: {}\n", problem.message),

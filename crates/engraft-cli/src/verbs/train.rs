@@ -24,7 +24,7 @@ pub struct Args {
     /// Backbone, one of those that `engraft models` lists
     #[arg(long, value_name = "NAME", default_value = Backbone::DEFAULT)]
     backbone: String,
-    /// Weights of the backbone [default: inside the binary, or NAME.safetensors in the folder ENGRAFT_WEIGHTS]
+    /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// Where to write the model [default: DATA-NAME.safetensors in the current folder]
@@ -37,10 +37,10 @@ pub struct Args {
     #[arg(long, default_value_t = Filter::Bicubic)]
     filter: Filter,
     /// Folds of cross-validation
-    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS)]
+    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
     folds: usize,
     /// Seed of the folds
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Fail if any file is skipped
     #[arg(long)]
@@ -68,8 +68,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         seed: args.seed,
         strict: args.strict,
     };
-    let backbone = Backbone::open(&args.backbone, args.weights.as_deref())?;
     let display = Display::new(common.quiet);
+    let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
     let report = train_and_save(&args.data, backbone, &options, &out, &display)?;
     display.finish();
     print(&report, &out, common)?;
@@ -100,7 +100,8 @@ pub fn print(report: &TrainReport, out: &Path, common: &Common) -> Result<()> {
         document["threads"] = json!(common.threads());
         return output::json(&document);
     }
-    output::text(&format!("{}\nmodel written to {}\n", report.text(), out.display()))?;
+    let out = engraft::printable(&out.to_string_lossy());
+    output::text(&format!("{}\nmodel written to {out}\n", report.text()))?;
     Ok(())
 }
 

@@ -76,15 +76,40 @@ fn an_array_of_images_is_taken_at_its_own_size_in_bytes_or_floats() {
 }
 
 #[test]
+fn the_content_tells_an_array_from_an_image() {
+    let fixture = Fixture::new();
+    fixture.write("array.png", npy("|u1", "(1, 40, 56, 3)", &[7; 40 * 56 * 3]));
+    let table = fixture.json(&["embed", "array.png", "--out", "a.npy"]);
+    assert_eq!(table["paths"], json!(["array.png#0"]));
+    fixture.save("image.png", &discs(1));
+    fs::rename(fixture.path("image.png"), fixture.path("image.npy")).unwrap();
+    let table = fixture.json(&["embed", "image.npy", "--out", "i.npy"]);
+    assert_eq!(table["paths"], json!(["image.npy"]));
+}
+
+#[test]
+fn an_array_in_a_folder_is_skipped_and_a_table_of_features_is_ignored() {
+    let fixture = Fixture::new();
+    fixture.save("flat/a.png", &discs(1));
+    fixture.write("flat/array.npy", npy("|u1", "(1, 40, 56, 3)", &[7; 40 * 56 * 3]));
+    for ignored in [0, 1] {
+        let table = fixture.json(&["embed", "flat", "--out", "flat/features.safetensors"]);
+        assert_eq!((&table["rows"], &table["ignored"]), (&json!(1), &json!(ignored)));
+        let reason = "not an image: it looks like a numpy array";
+        assert_eq!(table["skipped"], json!([{"path": "flat/array.npy", "reason": reason}]));
+    }
+}
+
+#[test]
 fn a_wrong_array_is_refused_by_name() {
     let fixture = Fixture::new();
     for (bytes, want) in [
         (npy("|u1", "(2, 4, 4)", &[0; 32]), "shape [2, 4, 4], expected [n, height, width, 3]"),
         (npy("<f8", "(1, 1, 1, 3)", &[0; 24]), "<f8"),
         (npy("|u1", "(9, 4, 4, 3)", &[0; 32]), "array.npy"),
-        (npy("|u1", "(2, 0, 4, 3)", &[]), "array.npy: node `image` has height 0"),
+        (npy("|u1", "(2, 0, 4, 3)", &[]), "got an input of 0 x 4 pixels, expected at least 32 x 32"),
         (npy("|u1", "(4611686018427387904, 4, 4, 3)", &[0; 32]), "too large"),
-        (npy("<f4", "(1, 1, 1, 3)", &[f32::NAN.to_le_bytes(); 3].concat()), "not finite"),
+        (npy("<f4", "(1, 32, 32, 3)", &[f32::NAN.to_le_bytes(); 32 * 32 * 3].concat()), "not finite"),
         (b"PK".to_vec(), "array.npy"),
     ] {
         fixture.write("array.npy", bytes);

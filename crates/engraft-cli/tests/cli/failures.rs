@@ -13,7 +13,11 @@ fn wrong_usage_is_exit_2() {
         (vec!["train", "data", "--filter", "box"], "nearest, bilinear, bicubic, lanczos"),
         (vec!["train", "data", "--folds", "1"], "--folds is 1, expected at least 2"),
         (vec!["train", "data", "--min-accuracy", "95"], "expected a number from 0 to 1"),
-        (vec!["train", "data", "--threads", "0"], "--threads"),
+        (vec!["train", "data", "--threads", "0"], "0 is not in 1..=1024"),
+        (vec!["models", "--threads", "99999"], "99999 is not in"),
+        (vec!["train", "data", "--seed", "-1"], "invalid value '-1' for '--seed <N>'"),
+        (vec!["predict", "model", "data", "--top", "0"], "0 is not in 1.."),
+        (vec!["train", "data", "--out", ""], "a value is required for '--out <FILE>'"),
         (vec!["train", "data", "--backbone", "efficientnet-lite0"], "the nearest is efficientnet_lite0"),
         (vec!["embed", "data", "--out", "features.csv"], ".npy or .safetensors"),
         (vec!["predict", "model"], "PATH"),
@@ -54,26 +58,43 @@ fn wrong_data_is_exit_3() {
         (vec!["train", "one", "--quiet"], "images of 1 classes, expected at least 2"),
         (vec!["train", "broken", "--quiet"], "images of 0 classes, expected at least 2"),
         (vec!["train", "model.safetensors", "--out", "x"], "not a folder"),
-        (vec!["evaluate", "model.safetensors", "broken", "--quiet"], "no usable image of a known class"),
+        (vec!["evaluate", "model.safetensors", "broken", "--quiet"], "no usable image among 2 files"),
         (vec!["evaluate", "model.safetensors", "absent", "--quiet"], "absent: cannot be read: "),
         (vec!["train", "data", "--test", "absent", "--quiet"], "absent: cannot be read: "),
         (vec!["embed", "absent", "--out", "f.npy"], "absent: no such file or folder"),
-        (vec!["embed", "nothing", "--out", "f.npy"], "nothing: no file found, expected at least one image"),
+        (vec!["embed", "nothing", "--out", "f.npy"], "nothing: found no usable image, expected at least one"),
         (vec!["embed", "broken/a/1.png", "--out", "f.npy"], "broken/a/1.png: not an image"),
-        (
-            vec!["embed", "broken", "--out", "f.npy"],
-            "no usable image among 2 files; the first is broken/a/1.png",
-        ),
+        (vec!["embed", "broken", "--out", "f.npy"], "broken: found no usable image among 2 files"),
         (vec!["predict", "absent", "data"], "absent: cannot be read: "),
         (vec!["inspect", "data"], "data: not a regular file, expected a model file"),
         (vec!["inspect", "data/discs/0.png"], "data/discs/0.png: not a model: "),
     ] {
         let error = fixture.fails(&arguments, 3);
         assert!(error.starts_with("error: ") && error.contains(want), "{arguments:?}: {error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
+        let (listed, told): (Vec<&str>, Vec<&str>) = error.lines().partition(|line| line.starts_with("  "));
+        assert_eq!(told.len(), 1, "{error}");
+        assert_eq!(listed.len(), if arguments.contains(&"broken") { 2 } else { 0 }, "{error}");
         assert!(error.matches("os error").count() <= 1, "the cause is told twice: {error}");
     }
     assert!(!fixture.path("f.npy").exists());
+}
+
+#[test]
+fn an_error_lists_the_files_that_led_to_it() {
+    let fixture = Fixture::new();
+    fixture.draw("data", 1, 0);
+    for index in 10..40 {
+        fixture.write(&format!("data/discs/{index}.png"), "x");
+    }
+    fs::remove_dir_all(fixture.path("data/stripes")).unwrap();
+    fixture.write("data/stripes/1.png", "");
+    let error = fixture.fails(&["train", "data", "--quiet"], 3);
+    assert!(error.starts_with("error: data: found usable images of 1 classes"), "{error}");
+    assert!(error.contains("\n  data/discs/10.png: not an image: it looks like text\n"), "{error}");
+    assert!(error.ends_with("\n  and 11 more, which --json lists\n"), "{error}");
+    let error = fixture.fails(&["train", "data", "--quiet", "--json"], 3);
+    assert_eq!(error.lines().count(), 32, "{error}");
+    assert!(error.ends_with("\n  data/stripes/1.png: the file is empty\n"), "{error}");
 }
 
 #[test]
@@ -122,7 +143,7 @@ fn broken_and_foreign_weights_are_named() {
     let fixture = Fixture::with_model();
     fixture.write("broken.safetensors", "x");
     for (weights, want) in [
-        ("broken.safetensors", "broken.safetensors: the safetensors file has 1 bytes, expected at least 8"),
+        ("broken.safetensors", "broken.safetensors: not a weight file: found \"x\", expected safetensors"),
         ("model.safetensors", "model.safetensors: weight `stem_conv/kernel`"),
     ] {
         let error = fixture.fails(&["train", "data", "--weights", weights, "--out", "m"], 4);

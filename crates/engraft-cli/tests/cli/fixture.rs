@@ -63,11 +63,16 @@ impl Fixture {
         self.folder.path().join(path)
     }
 
-    /// The program with a store of its own.
+    /// The program with a store of its own, and neither a network nor what other programs have fetched.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_engraft"));
         command.current_dir(self.folder.path()).args(arguments);
         command.env("ENGRAFT_CACHE", self.path("cache")).env_remove("ENGRAFT_WEIGHTS");
+        command
+            .env("ENGRAFT_OFFLINE", "1")
+            .env("KERAS_HOME", self.path("keras"))
+            .env("HF_HOME", self.path("hub"));
+        command.env_remove("HF_HUB_CACHE").env_remove("HUGGINGFACE_HUB_CACHE");
         command
     }
 

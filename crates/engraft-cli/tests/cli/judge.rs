@@ -48,9 +48,55 @@ fn one_bad_path_does_not_stop_the_rest() {
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let lines = json_lines(std::str::from_utf8(&output.stdout).unwrap());
     assert_eq!(lines[0]["path"], "absent.png");
-    assert!(lines[0]["error"]["message"].is_string() && lines[0]["error"]["kind"].is_string());
+    assert!(lines[0]["error"]["message"].is_string());
+    assert_eq!(lines[0]["error"]["kind"], "not_found");
     assert_eq!(lines[1]["error"]["kind"], "not_an_image");
     assert_eq!(lines[2]["class"], "discs");
+}
+
+#[cfg(unix)]
+#[test]
+fn every_kind_of_bad_path_has_its_own_name() {
+    let fixture = Fixture::with_model();
+    std::os::unix::fs::symlink("nowhere", fixture.path("link.png")).unwrap();
+    std::os::unix::fs::symlink("loop.png", fixture.path("loop.png")).unwrap();
+    std::fs::create_dir(fixture.path("empty")).unwrap();
+    std::process::Command::new("mkfifo").arg(fixture.path("pipe.png")).status().unwrap();
+    fixture.write("zero.png", "");
+    for (path, kind) in [
+        ("absent.png", "not_found"),
+        ("link.png", "dangling_link"),
+        ("loop.png", "io"),
+        ("zero.png/below", "io"),
+        ("empty", "empty_folder"),
+        ("pipe.png", "not_a_file"),
+        ("zero.png", "empty"),
+        ("model.safetensors", "not_an_image"),
+    ] {
+        let output = fixture.run(&["predict", "model.safetensors", path, "--json"]);
+        assert_eq!(output.status.code(), Some(3), "{path}: {}", stderr(&output));
+        let lines = json_lines(std::str::from_utf8(&output.stdout).unwrap());
+        assert_eq!((lines.len(), &lines[0]["error"]["kind"]), (1, &json!(kind)), "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_with_a_line_break_stays_on_its_line() {
+    let fixture = Fixture::with_data();
+    fixture.save("odd/a\nb/c\nd.png", &discs(1));
+    fixture.save("odd/\u{1b}[31m/e.png", &stripes(1));
+    fixture.ok(&["train", "odd", "--fit", "stretch", "--out", "m\nn", "--quiet"]);
+    let predict = ["predict", "m\nn", "odd/a\nb", "--top", "2"];
+    let text = fixture.ok(&predict);
+    assert!(text.starts_with("odd/a\\nb/c\\nd.png: a\\nb 0."), "{text}");
+    assert!(text.contains(", \\u{1b}[31m 0.") && text.lines().count() == 1, "{text}");
+    let prediction = &json_lines(&fixture.ok(&[&predict[..], &["--json"]].concat()))[0];
+    assert_eq!([&prediction["path"], &prediction["class"]], ["odd/a\nb/c\nd.png", "a\nb"]);
+    let text = fixture.ok(&["inspect", "m\nn"]);
+    assert!(text.contains("2: \\u{1b}[31m, a\\nb\n"), "{text}");
+    let error = fixture.fails(&["inspect", "x\ny"], 3);
+    assert!(error.starts_with("error: x\\ny: ") && error.lines().count() == 1, "{error}");
 }
 
 #[test]
@@ -89,7 +135,10 @@ fn evaluate_matches_classes_by_name_and_strict_refuses_what_is_skipped() {
         "{warnings}"
     );
     let error = fixture.fails(&["evaluate", "model.safetensors", "test", "--strict", "--quiet"], 3);
-    assert!(error.contains("test/apples/0.png"), "{error}");
+    assert!(
+        error.contains("\n  test/apples/0.png: its folder is not one of the training classes"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -26,6 +26,21 @@ fn every_name_of_a_validation_part_is_judged_and_not_trained_on() {
 }
 
 #[test]
+fn part_names_with_capitals_are_parts() {
+    let fixture = Fixture::new();
+    fixture.draw("data/Train", 3, 0);
+    fixture.draw("data/TEST", 2, 20);
+    let images = &train(&fixture, "data")["images"];
+    assert_eq!((&images["train"], &images["test"]), (&json!(6), &json!(4)));
+    if fixture.path("data/train").exists() {
+        return; // Here the file system does not tell the two names apart.
+    }
+    fixture.draw("data/train", 3, 0);
+    let error = fixture.fails(&["train", "data"], 3);
+    assert!(error.contains("found both `Train` and `train`, expected one of them"), "{error}");
+}
+
+#[test]
 fn the_model_does_not_depend_on_where_the_images_lie_or_who_judges() {
     let fixture = Fixture::with_data();
     fixture.draw("elsewhere/other", 6, 0);

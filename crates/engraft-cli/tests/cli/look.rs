@@ -49,7 +49,7 @@ fn what_is_no_network_or_no_picture_is_refused() {
         (
             &["summary", "efficientnet_lite0", "--input-size", "0"],
             2,
-            "0 x 0 pixels (node `image` has height 0",
+            "0 x 0 pixels (backbone `efficientnet_lite0` got an input",
         ),
         (&["plot", "efficientnet_lite0", "--out", "net.jpg"], 2, ".svg, .png or .dot"),
         (&["plot", "efficientnet_lite0", "--out", "absent/net.svg"], 1, "absent"),

@@ -4,6 +4,7 @@
 
 mod embed;
 mod failures;
+mod fetch;
 mod fixture;
 #[cfg(unix)]
 mod interrupt;

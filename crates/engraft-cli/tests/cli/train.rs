@@ -95,7 +95,7 @@ fn warnings_go_to_stderr_and_small_classes_are_kept() {
     assert_eq!(support, [6, 0, 0, 6]);
     let warnings = stderr(&output);
     assert!(warnings.contains("warning: classes without images: empty"), "{warnings}");
-    assert!(warnings.contains("warning: class `single` has one image"), "{warnings}");
+    assert!(warnings.contains("in no cross-validation score: single\n"), "{warnings}");
 }
 
 #[test]
@@ -108,8 +108,67 @@ fn what_is_not_used_is_listed_and_strict_refuses_it() {
     assert_eq!(report["images"]["skipped"].as_array().unwrap().len(), 1);
     let error =
         fixture.fails(&["train", "data", "--fit", "stretch", "--strict", "--out", "strict", "--quiet"], 3);
-    assert!(error.contains("notes.txt: not an image"), "{error}");
+    assert!(error.contains("\n  data/discs/notes.txt: not an image"), "{error}");
     assert!(!fixture.path("strict").exists());
+}
+
+#[test]
+fn strict_refuses_as_soon_as_it_can() {
+    let entries = |fixture: &Fixture| fixture.json(&["cache", "info"])["entries"].as_u64().unwrap();
+    let refused = |fixture: &Fixture| {
+        let error = fixture.fails(&["train", "data", "--strict", "--out", "model", "--quiet"], 3);
+        assert!(
+            error.starts_with("error: data: 1 files were skipped, expected none under --strict\n"),
+            "{error}"
+        );
+    };
+    let fixture = Fixture::with_data();
+    fixture.write("data/notes.txt", "seen without opening any image");
+    refused(&fixture);
+    assert_eq!(entries(&fixture), 0);
+    let fixture = Fixture::new();
+    fixture.draw("data/train", 2, 0);
+    fixture.draw("data/test", 1, 9);
+    fixture.write("data/test/discs/broken.png", "");
+    refused(&fixture);
+    // Four training images under three fits, and the two that are judged on under one: nothing was chosen yet.
+    assert_eq!(entries(&fixture), 14);
+    fs::remove_file(fixture.path("data/test/discs/broken.png")).unwrap();
+    fixture.ok(&["train", "data", "--strict", "--out", "model", "--quiet"]);
+}
+
+#[test]
+fn a_model_written_into_its_own_data_changes_nothing() {
+    let fixture = Fixture::with_data();
+    let train = || {
+        let mut command = fixture.command(&["train", ".", "--fit", "stretch", "--strict", "--json"]);
+        let output = command.current_dir(fixture.path("data")).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["model"], "data.safetensors");
+        (fs::read(fixture.path("data/data.safetensors")).unwrap(), report["images"]["ignored"].clone())
+    };
+    let (first, ignored) = train();
+    assert_eq!(ignored, 0);
+    fs::copy(fixture.path("data/data.safetensors"), fixture.path("data/discs/renamed.png")).unwrap();
+    let (second, ignored) = train();
+    assert_eq!(ignored, 2);
+    assert!(first == second);
+}
+
+#[test]
+fn many_small_classes_are_one_warning() {
+    let fixture = Fixture::new();
+    for class in 10..40 {
+        fixture.save(&format!("data/{class}/only.png"), &discs(class));
+    }
+    let output = fixture.run(&["train", "data", "--fit", "stretch", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let [small, none] = &stderr(&output).lines().map(str::to_owned).collect::<Vec<_>>()[..] else {
+        panic!("{}", stderr(&output));
+    };
+    assert!(small.ends_with("score: 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 20 more"), "{small}");
+    assert!(none.ends_with("nothing was cross-validated"), "{none}");
 }
 
 #[test]

@@ -33,12 +33,17 @@ impl<'a> Codec<'a> {
             limits.check_pixels(pixels)?;
         }
         let is_cut = stated_len(format, bytes).is_some_and(|len| len > bytes.len());
-        let mut decoder =
+        let decoder =
             open_decoder(format, bytes, limits).map_err(|error| decode_error(name, is_cut, &error))?;
+        Ok(Codec { is_cut, ..Codec::new(decoder, format) })
+    }
+
+    /// An image whose header `decoder` has read from a file that is not cut.
+    pub fn new(mut decoder: Box<dyn ImageDecoder + 'a>, format: ImageFormat) -> Codec<'a> {
         let (width, height) = decoder.dimensions();
         // Metadata that cannot be read says nothing about the pixels: viewers show such an image unturned.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        Ok(Codec { decoder, format, is_cut, size: (width as usize, height as usize), orientation })
+        Codec { decoder, format, is_cut: false, size: (width as usize, height as usize), orientation }
     }
 
     /// Bytes needed beside the RGB pixels: the samples beyond three bytes a pixel, and what the decoder keeps.

@@ -47,6 +47,14 @@ pub enum DecodeError {
         /// What the decoder found.
         problem: String,
     },
+    /// The decoder panicked: a bug of its own that this file brings out.
+    #[error("the {format} decoder cannot cope with it: {message}")]
+    Panicked {
+        /// The format the first bytes state.
+        format: &'static str,
+        /// What the panic said.
+        message: String,
+    },
 }
 
 impl DecodeError {
@@ -59,6 +67,7 @@ impl DecodeError {
             DecodeError::TooLarge { .. } => "too_large",
             DecodeError::Truncated { .. } => "truncated",
             DecodeError::Corrupt { .. } => "corrupt",
+            DecodeError::Panicked { .. } => "codec_panic",
         }
     }
 
@@ -68,6 +77,10 @@ impl DecodeError {
 
     pub(super) fn corrupt(format: &'static str, problem: impl std::fmt::Display) -> DecodeError {
         DecodeError::Corrupt { format, problem: one_line(&problem.to_string()) }
+    }
+
+    pub(super) fn panicked(format: &'static str, message: &str) -> DecodeError {
+        DecodeError::Panicked { format, message: one_line(message) }
     }
 
     pub(super) fn from_image(format: &'static str, error: &ImageError) -> DecodeError {

@@ -14,7 +14,7 @@ pub enum Sniffed {
 }
 
 /// Formats recognised by a fixed text at a fixed offset; the first match counts.
-const SIGNATURES: [(usize, &[u8], Sniffed); 35] = [
+const SIGNATURES: [(usize, &[u8], Sniffed); 36] = [
     (0, b"\xff\xd8\xff", Sniffed::Image(ImageFormat::Jpeg)),
     (0, b"\x89PNG\r\n\x1a\n", Sniffed::Image(ImageFormat::Png)),
     (0, b"GIF87a", Sniffed::Image(ImageFormat::Gif)),
@@ -41,6 +41,7 @@ const SIGNATURES: [(usize, &[u8], Sniffed); 35] = [
     (0, b"#?RADIANCE", Sniffed::Unsupported("radiance hdr")),
     (0, b"qoif", Sniffed::Unsupported("qoi")),
     (0, b"\x93NUMPY", Sniffed::Other("a numpy array")),
+    (8, b"{\"__metadata__", Sniffed::Other("a safetensors file")),
     (0, b"\x89HDF", Sniffed::Other("an hdf5 file")),
     (0, b"%PDF", Sniffed::Other("a pdf document")),
     (0, b"PK\x03\x04", Sniffed::Other("a zip archive")),

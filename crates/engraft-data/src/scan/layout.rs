@@ -1,7 +1,7 @@
 //! Which folders of a root are classes, and which are parts that hold classes.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -31,8 +31,9 @@ pub struct ClassFolder {
 }
 
 impl Layout {
-    /// Reads the names in `root`. It has parts if one of its folders is `train`, or if all of them are named as
-    /// parts; what then lies beside the parts is skipped.
+    /// Reads the names in `root`. It has parts if one of its folders is `train` and holds folders itself (a folder of
+    /// images called `train` may be a class of vehicles), or if all of them are named as parts; what then lies beside
+    /// the parts is skipped. Part names are compared without case.
     pub fn read(root: &Path, walk: &mut Walk) -> Result<Layout, ScanError> {
         let mut root_walk = Walk::default();
         let folders: Vec<PathBuf> = list(root, &mut root_walk)?
@@ -40,17 +41,21 @@ impl Layout {
             .filter(|(_, entry)| matches!(entry, Entry::Folder))
             .map(|(path, _)| path)
             .collect();
-        let named = |name: &str| folders.iter().find(|path| path.ends_with(name)).cloned();
-        let layout = Layout { train: named(TRAIN), val: VAL.into_iter().find_map(named), test: named(TEST) };
         let all_are_parts = !folders.is_empty() && folders.iter().all(|path| is_part_name(path));
-        if layout.train.is_none() && !all_are_parts {
+        if !all_are_parts && !folders.iter().any(|path| is_named(path, TRAIN) && holds_folders(path)) {
             return Ok(Layout::default());
         }
+        let part = |name: &str| only_one(root, folders.iter().filter(|path| is_named(path, name)));
+        let vals = VAL.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
+        let (train, val, test) = (part(TRAIN)?, vals.into_iter().flatten().next(), part(TEST)?);
+        let layout = Layout { train, val, test };
         for (path, entry) in list(root, walk)? {
             match entry {
                 Entry::Folder if layout.has(&path) => {}
-                Entry::Folder => walk.skip(&path, "a folder beside `train` that is no part of the data"),
-                Entry::File => walk.skip(&path, "lies beside the class folders, so it has no class"),
+                Entry::Folder => {
+                    walk.skip(&path, "no_part", "a folder beside `train` that is no part of the data");
+                }
+                Entry::File => skip_without_class(&path, walk),
             }
         }
         Ok(layout)
@@ -88,7 +93,7 @@ pub fn class_folders(folder: &Path, walk: &mut Walk) -> Result<Vec<ClassFolder>,
     for (path, entry) in list(folder, walk)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match entry {
-            Entry::File => walk.skip(&path, "lies beside the class folders, so it has no class"),
+            Entry::File => skip_without_class(&path, walk),
             Entry::Folder => classes.push(ClassFolder { name, path }),
         }
     }
@@ -104,13 +109,44 @@ pub fn class_folders(folder: &Path, walk: &mut Walk) -> Result<Vec<ClassFolder>,
 }
 
 fn is_part_name(folder: &Path) -> bool {
-    [TRAIN, TEST].iter().chain(&VAL).any(|name| folder.ends_with(name))
+    [TRAIN, TEST].iter().chain(&VAL).any(|name| is_named(folder, name))
+}
+
+fn is_named(folder: &Path, name: &str) -> bool {
+    folder.file_name().is_some_and(|found| found.eq_ignore_ascii_case(name))
+}
+
+/// Whether a folder lies in `folder`; one that cannot be listed may hold some.
+fn holds_folders(folder: &Path) -> bool {
+    let is_folder = |(_, entry): &(PathBuf, Entry)| matches!(entry, Entry::Folder);
+    Walk::default().entries(folder).map_or(true, |entries| entries.iter().any(is_folder))
+}
+
+/// The folder for one part, if there is one; two differ in case only and neither is better.
+fn only_one<'a>(
+    root: &Path,
+    mut found: impl Iterator<Item = &'a PathBuf>,
+) -> Result<Option<PathBuf>, ScanError> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match (found.next(), found.next()) {
+        (Some(first), Some(second)) => Err(ScanError::AmbiguousPart {
+            path: root.to_path_buf(),
+            first: name(first),
+            second: name(second),
+        }),
+        (first, _) => Ok(first.cloned()),
+    }
+}
+
+fn skip_without_class(path: &Path, walk: &mut Walk) {
+    walk.skip(path, "no_class", "lies beside the class folders, so it has no class");
 }
 
 fn list(folder: &Path, walk: &mut Walk) -> Result<Vec<(PathBuf, Entry)>, ScanError> {
     if fs::metadata(folder).is_ok_and(|metadata| !metadata.is_dir()) {
         return Err(ScanError::NotAFolder { path: folder.to_path_buf() });
     }
-    let unreadable = |error| ScanError::Unreadable { path: folder.to_path_buf(), reason: unreadable(&error) };
+    let unreadable =
+        |error: io::Error| ScanError::Unreadable { path: folder.to_path_buf(), reason: unreadable(&error) };
     walk.entries(folder).map_err(unreadable)
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::Skipped;
+use crate::{output_mark::is_output, read::io_kind};
 
 /// Names that programs leave behind and nobody means; compared without case.
 const JUNK: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"];
@@ -23,7 +24,7 @@ pub struct Walk {
     pub files: Vec<PathBuf>,
     /// What could not be followed or is neither file nor folder.
     pub skipped: Vec<Skipped>,
-    /// How many names were known junk.
+    /// How many names were known junk, or files that `engraft` wrote.
     pub ignored: usize,
     /// Where links to folders have led so far: each such place is read once.
     followed: HashSet<PathBuf>,
@@ -42,7 +43,7 @@ impl Walk {
     pub fn folder(&mut self, folder: &Path) {
         match fs::canonicalize(folder) {
             Ok(real) => self.subfolder(folder, &mut vec![real]),
-            Err(error) => self.skip(folder, unreadable(&error)),
+            Err(error) => self.skip_unreadable(folder, &error),
         }
     }
 
@@ -58,8 +59,16 @@ impl Walk {
     }
 
     /// Records that `path` is not used.
-    pub fn skip(&mut self, path: &Path, reason: impl Into<String>) {
-        self.skipped.push(Skipped { path: path.to_path_buf(), reason: reason.into() });
+    pub fn skip(&mut self, path: &Path, kind: &'static str, reason: &str) {
+        self.skipped.push(Skipped { path: path.to_path_buf(), kind, reason: reason.to_owned() });
+    }
+
+    /// Records that the operating system did not let `path` be read.
+    pub fn skip_unreadable(&mut self, path: &Path, error: &io::Error) {
+        match error.kind() == io::ErrorKind::NotFound && path.is_symlink() {
+            true => self.skip(path, "dangling_link", "a link to nothing"),
+            false => self.skip(path, io_kind(error), &unreadable(error)),
+        }
     }
 
     /// Everything found, sorted by the bytes of its path.
@@ -76,24 +85,25 @@ impl Walk {
                 Entry::File => self.files.push(path),
                 Entry::Folder => self.enter(&path, real_folders),
             }),
-            Err(error) => self.skip(folder, unreadable(&error)),
+            Err(error) => self.skip_unreadable(folder, &error),
         }
         if self.files.len() == found_before && is_named_like_an_image(folder) {
-            self.skip(folder, "a folder named like an image, without a file in it");
+            self.skip(folder, "not_a_file", "a folder named like an image, without a file in it");
         }
     }
 
     fn enter(&mut self, path: &Path, real_folders: &mut Vec<PathBuf>) {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
-            Err(error) => return self.skip(path, unreadable(&error)),
+            Err(error) => return self.skip_unreadable(path, &error),
         };
         if path.is_symlink() {
             if real_folders.iter().any(|folder| folder.starts_with(&real)) {
-                return self.skip(path, "a link to a folder it lies in");
+                return self.skip(path, "link_loop", "a link to a folder it lies in");
             }
             if !self.followed.insert(real.clone()) {
-                return self.skip(path, "a link to a folder that another link led to already");
+                let reason = "a link to a folder that another link led to already";
+                return self.skip(path, "repeated_link", reason);
             }
         }
         real_folders.push(real);
@@ -108,10 +118,10 @@ impl Walk {
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => return Some(Entry::Folder),
+            Ok(metadata) if metadata.is_file() && is_output(path) => self.ignored += 1,
             Ok(metadata) if metadata.is_file() => return Some(Entry::File),
-            Ok(_) => self.skip(path, "neither a file nor a folder"),
-            Err(_) if leads_nowhere(path) => self.skip(path, "a link to nothing"),
-            Err(error) => self.skip(path, unreadable(&error)),
+            Ok(_) => self.skip(path, "not_a_file", "neither a file nor a folder"),
+            Err(error) => self.skip_unreadable(path, &error),
         }
         None
     }
@@ -131,10 +141,6 @@ pub fn unreadable(error: &io::Error) -> String {
 pub fn is_junk(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_lowercase();
     name.starts_with('.') || JUNK.contains(&name.as_str())
-}
-
-fn leads_nowhere(path: &Path) -> bool {
-    path.is_symlink() && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn is_named_like_an_image(folder: &Path) -> bool {

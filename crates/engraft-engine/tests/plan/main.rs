@@ -5,6 +5,7 @@
 mod nets;
 mod random;
 mod reference;
+mod revision;
 
 use std::collections::HashSet;
 

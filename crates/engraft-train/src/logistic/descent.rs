@@ -1,7 +1,6 @@
 //! Minimises cross-entropy plus an L2 penalty: L-BFGS around a Newton-like preconditioner.
 //!
-//! The Hessian of the loss, with each row's curvature replaced by its mean over directions (exact for two classes),
-//! starts every round; L-BFGS corrections carry it on, and a fresh one is made when they no longer pay. All moves are
+//! The Hessian of the loss, with each row's curvature replaced by one number (exact for two classes), starts every round; L-BFGS corrections carry it on, and a fresh one is made when they no longer pay. All moves are
 //! made in weights and scores at once, so trying a step length costs no matrix product. Sources: Nocedal and Wright,
 //! "Numerical Optimization", 2nd edition, algorithms 7.4 (L-BFGS) and 3.1 (backtracking); Böhning, "Multinomial
 //! logistic regression algorithm" (1992), for using one curvature for all classes.
@@ -9,9 +8,10 @@
 use std::collections::VecDeque;
 
 use super::{
-    loss::{Evaluation, Targets},
+    loss::{Curvature, Evaluation, Targets},
     space::{Preconditioner, Space, dot},
 };
+use crate::Progress;
 
 /// A point of the search, or a move between two.
 #[derive(Clone)]
@@ -40,6 +40,10 @@ pub(crate) struct Descent<'a> {
     pub l2: f64,
     /// Stop once the estimated excess is at most this part of the objective.
     pub tolerance: f64,
+    /// What the preconditioner makes of a row.
+    pub curvature: Curvature,
+    /// Asked before every step whether to stop where the descent is.
+    pub progress: &'a dyn Progress,
 }
 
 /// The objective and its gradient at a point.
@@ -91,14 +95,21 @@ impl Point {
 }
 
 impl Descent<'_> {
-    /// Goes down from `start` until the estimated excess is within the tolerance, or rounding stops all progress.
+    /// The preconditioner for steps from `point`.
+    pub fn preconditioner(&self, point: &Point) -> Preconditioner {
+        let curvature = self.targets.evaluate(&point.scores, &point.bias, self.curvature).curvature;
+        self.space.preconditioner(&curvature, self.l2)
+    }
+
+    /// Goes down from `start` until the estimated excess is within the tolerance, or rounding stops all progress. The
+    /// first steps are taken with `preconditioner` if there is one, which may be that of another penalty.
     ///
     /// The excess is half the squared Newton decrement: the squared norm of the gradient, measured by the inverse
     /// Hessian of the search (Boyd and Vandenberghe, "Convex Optimization", section 9.5.1).
-    pub fn run(&self, start: Point) -> Optimum {
+    pub fn run(&self, start: Point, mut preconditioner: Option<&Preconditioner>) -> Optimum {
         let mut optimum = Optimum { point: start, objective: f64::INFINITY, excess: f64::INFINITY };
         for _ in 0..MAX_ROUNDS {
-            let (state, excess, moved) = self.round(&mut optimum.point);
+            let (state, excess, moved) = self.round(&mut optimum.point, preconditioner.take());
             (optimum.objective, optimum.excess) = (state.objective, excess);
             if !moved || self.is_close(&state, excess) {
                 break;
@@ -112,20 +123,24 @@ impl Descent<'_> {
     }
 
     /// Takes steps with one preconditioner; also returns the last estimate of the excess and whether `point` moved.
-    fn round(&self, point: &mut Point) -> (State, f64, bool) {
+    fn round(&self, point: &mut Point, known: Option<&Preconditioner>) -> (State, f64, bool) {
         // Errors of single precision add up over the steps; each round starts from exact products.
         point.scores = self.space.scores(&point.weights, self.targets.classes);
         let mut state = self.state(point);
-        let preconditioner = self.space.preconditioner(&state.evaluation.curvature, self.l2);
+        let made = known.is_none().then(|| self.space.preconditioner(&state.evaluation.curvature, self.l2));
+        let Some(preconditioner) = known.or(made.as_ref()) else { return (state, f64::INFINITY, false) };
         let mean_curvature = mean(&state.evaluation.curvature);
         let mut memory = VecDeque::with_capacity(MEMORY);
         let mut excess = f64::INFINITY;
         for step in 0..STEPS_PER_ROUND {
-            let direction = self.direction(&state, &memory, &preconditioner, mean_curvature);
+            let direction = self.direction(&state, &memory, preconditioner, mean_curvature);
             let slope = self.product(&state.weights, &state.bias, &direction);
             excess = -slope / 2.0;
             if self.is_close(&state, excess) {
                 return (state, excess, step > 0);
+            }
+            if self.progress.is_cancelled() {
+                return (state, excess, false);
             }
             let Some((length, next)) = self.search(point, &state, &direction, slope) else {
                 return (state, excess, step > 0);
@@ -138,7 +153,7 @@ impl Descent<'_> {
     }
 
     fn state(&self, point: &Point) -> State {
-        let evaluation = self.targets.evaluate(&point.scores, &point.bias);
+        let evaluation = self.targets.evaluate(&point.scores, &point.bias, self.curvature);
         let penalty = self.space.dot(&point.weights, &point.weights, &point.scores);
         self.state_of(point, evaluation, penalty)
     }
@@ -196,7 +211,7 @@ impl Descent<'_> {
         while length > SHORTEST_STEP && slope < 0.0 {
             let mut next = point.clone();
             next.add(length, direction);
-            let evaluation = self.targets.evaluate(&next.scores, &next.bias);
+            let evaluation = self.targets.evaluate(&next.scores, &next.bias, self.curvature);
             let penalty = own + length * (2.0 * mixed + length * squared);
             let objective = evaluation.loss + self.l2 / 2.0 * penalty;
             if objective <= state.objective + SUFFICIENT_DECREASE * length * slope {

@@ -16,8 +16,19 @@ pub(crate) struct Evaluation {
     pub loss: f64,
     /// Derivative of the loss by each score, `[n, classes]`.
     pub errors: Vec<f32>,
-    /// Mean second derivative by the scores of each row, over all directions but the one that changes nothing.
+    /// Second derivative by the scores of each row, as asked for.
     pub curvature: Vec<f32>,
+}
+
+/// Which second derivative stands for all of a row's; for two classes there is only one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Curvature {
+    /// That in the direction of the row's errors, which the steps follow. With many classes most directions concern
+    /// classes of no probability and are flat, so a mean would promise a far longer way than a step can go.
+    AlongErrors,
+    /// The mean over all directions but the one that changes nothing: close to a minimum the flat directions are what
+    /// is left to go.
+    Mean,
 }
 
 impl Targets {
@@ -35,7 +46,7 @@ impl Targets {
     }
 
     /// The loss where row `i` scores `scores[i] + bias`.
-    pub fn evaluate(&self, scores: &[f32], bias: &[f32]) -> Evaluation {
+    pub fn evaluate(&self, scores: &[f32], bias: &[f32], kind: Curvature) -> Evaluation {
         let mut errors = Vec::with_capacity(scores.len());
         let mut curvature = Vec::with_capacity(self.labels.len());
         let mut loss = 0.0;
@@ -46,13 +57,36 @@ impl Targets {
         {
             row.iter_mut().zip(scores).zip(bias).for_each(|((row, score), bias)| *row = score + bias);
             loss += f64::from(weight) * softmax_with_loss(&mut row, label);
-            let impurity: f32 = row.iter().map(|p| p * (1.0 - p)).sum();
-            curvature.push(weight * impurity / (self.classes - 1) as f32);
+            curvature.push(weight * kind.of(&row, label));
             row[label] -= 1.0;
             errors.extend(row.iter().map(|error| error * weight / count));
         }
         Evaluation { loss: loss / f64::from(count), errors, curvature }
     }
+}
+
+impl Curvature {
+    /// Of the softmax with these probabilities, whose Hessian by the scores is `diag(p) - p pᵀ`.
+    fn of(self, probabilities: &[f32], label: usize) -> f32 {
+        match self {
+            Curvature::AlongErrors => curvature_along_errors(probabilities, label),
+            Curvature::Mean => {
+                probabilities.iter().map(|p| p * (1.0 - p)).sum::<f32>() / (probabilities.len() - 1) as f32
+            }
+        }
+    }
+}
+
+/// The Rayleigh quotient of the Hessian and the errors `p - e`, `e` being 1 at `label`.
+fn curvature_along_errors(probabilities: &[f32], label: usize) -> f32 {
+    let (mut squared, mut along, mut weighted) = (0.0, 0.0, 0.0);
+    for (class, &p) in probabilities.iter().enumerate() {
+        let error = if class == label { p - 1.0 } else { p };
+        squared += error * error;
+        along += p * error;
+        weighted += p * error * error;
+    }
+    if squared > f32::MIN_POSITIVE { (weighted - along * along) / squared } else { 0.0 }
 }
 
 /// Imbalance between the largest and the smallest class above which classes are weighted.
@@ -93,17 +127,29 @@ mod tests {
         let targets = Targets::new(vec![0, 2, 1, 0, 0, 0], 3);
         assert_ne!(targets.weights[0], targets.weights[1]);
         let (scores, bias) = (noise(1, 18), noise(2, 3));
-        let errors = targets.evaluate(&scores, &bias).errors;
+        let errors = targets.evaluate(&scores, &bias, Curvature::Mean).errors;
         for (index, error) in errors.iter().enumerate() {
             let shifted = |by: f32| {
                 let mut scores = scores.clone();
                 scores[index] += by;
-                targets.evaluate(&scores, &bias).loss
+                targets.evaluate(&scores, &bias, Curvature::Mean).loss
             };
             let slope = (shifted(1e-2) - shifted(-1e-2)) / 2e-2;
             // The third derivative times the square of the step.
             assert!((slope - f64::from(*error)).abs() < 1e-5, "score {index}: {slope} against {error}");
         }
+    }
+
+    #[test]
+    fn both_curvatures_of_two_classes_are_the_same() {
+        for p in [0.5f32, 0.1, 0.999] {
+            let [along, mean] =
+                [Curvature::AlongErrors, Curvature::Mean].map(|kind| kind.of(&[p, 1.0 - p], 0));
+            assert!((along - mean).abs() < 1e-6 && (mean - 2.0 * p * (1.0 - p)).abs() < 1e-6, "{p}");
+        }
+        // Of three classes, two share all of the probability: the third has no part in it.
+        let along = Curvature::AlongErrors.of(&[0.25, 0.75, 0.0], 0);
+        assert!((along - 0.375).abs() < 1e-6, "{along}");
     }
 
     #[test]

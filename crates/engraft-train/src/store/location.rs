@@ -25,20 +25,28 @@ impl StoreLocation {
     /// # Errors
     /// [`StoreError::Limit`] if the limit is not a size, [`StoreError::NoFolder`] if no folder is known.
     pub fn from_environment() -> Result<StoreLocation, StoreError> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let limit_bytes = match set("ENGRAFT_CACHE_LIMIT") {
             Some(text) => parse_size(&text.to_string_lossy())?,
             None => StoreLocation::DEFAULT_LIMIT_BYTES,
         };
-        let folder = match set("ENGRAFT_CACHE") {
-            Some(folder) => folder.into(),
-            None => etcetera::choose_base_strategy()
-                .map_err(|_| StoreError::NoFolder)?
-                .cache_dir()
-                .join("engraft"),
-        };
-        Ok(StoreLocation { folder, limit_bytes })
+        Ok(StoreLocation { folder: StoreLocation::folder_from_environment()?, limit_bytes })
     }
+
+    /// The folder alone, whatever the limit.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFolder`] if no folder is known.
+    pub fn folder_from_environment() -> Result<PathBuf, StoreError> {
+        if let Some(folder) = set("ENGRAFT_CACHE") {
+            return Ok(folder.into());
+        }
+        let strategy = etcetera::choose_base_strategy().map_err(|_| StoreError::NoFolder)?;
+        Ok(strategy.cache_dir().join("engraft"))
+    }
+}
+
+fn set(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// A number of bytes with an optional decimal unit: `1000`, `1k`, `500M`, `4G`, `4GB`.

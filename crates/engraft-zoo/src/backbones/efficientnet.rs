@@ -8,7 +8,7 @@ use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
     architecture::{Architecture, CLASSES, Pooling},
     layers::{LayerNames, channels_of_8, pad_for_stride_2},
-    mbconv::{Block, BlockKind, norm_and_silu},
+    mbconv::{Block, BlockKind, norm_and_silu, stochastic_depth_rate},
     pixel_scaling::TORCH_STANDARD_DEVIATION,
 };
 
@@ -46,8 +46,6 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 
 const STEM_CHANNELS: usize = 32;
 const HEAD_CHANNELS: usize = 1280;
-/// What the probability to skip a block while training rises to.
-const STOCHASTIC_DEPTH_RATE: f32 = 0.2;
 
 const fn spec(
     name: &'static str,
@@ -91,16 +89,16 @@ impl Architecture for EfficientNet {
         image: NodeId,
         official_weights: bool,
     ) -> Result<NodeId, GraphError> {
-        let mut x = net.rescale("rescaling", image, &[1.0 / 255.0], &[0.0])?;
-        x = net.node("normalization", Op::Normalization, &[x])?;
+        let x = net.rescale("rescaling", image, &[1.0 / 255.0], &[0.0])?;
+        let mut x = net.node("normalization", Op::Normalization, &[x])?;
         if official_weights {
             // Those networks were trained on pixels divided by the variance where Keras divides by its root.
             let scale = TORCH_STANDARD_DEVIATION.map(|deviation| (1.0 / deviation.sqrt()) as f32);
             x = net.rescale("rescaling_1", x, &scale, &[0.0])?;
         }
-        let x = pad_for_stride_2(net, "stem_conv_pad", x, 3)?;
-        let x = net.conv2d("stem_conv", x, self.channels(STEM_CHANNELS), 3, 2, Padding::Valid)?;
-        let mut x = norm_and_silu(net, "stem", x)?;
+        x = pad_for_stride_2(net, "stem_conv_pad", x, 3)?;
+        x = net.conv2d("stem_conv", x, self.channels(STEM_CHANNELS), 3, 2, Padding::Valid)?;
+        x = norm_and_silu(net, "stem", x)?;
         for block in self.blocks() {
             x = block.add_to(net, x)?;
         }
@@ -140,10 +138,37 @@ impl EfficientNet {
                     channels: self.channels(channels),
                     stride: if index == 0 { first_stride } else { 1 },
                     kernel,
-                    stochastic_depth_rate: STOCHASTIC_DEPTH_RATE * blocks.len() as f32 / count as f32,
+                    stochastic_depth_rate: stochastic_depth_rate(blocks.len(), count),
                 });
             }
         }
         blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ending, GraphSettings, backbone};
+
+    #[test]
+    fn official_weights_see_pixels_scaled_once_more() {
+        let spec = backbone("efficientnet_b0").unwrap();
+        for (official_weights, want) in [(false, "stem_conv_pad"), (true, "rescaling_1")] {
+            let settings = GraphSettings { input_px: [32, 32], ending: Ending::Features, official_weights };
+            let graph = spec.graph_with(&settings).unwrap();
+            assert_eq!(graph.nodes()[3].name, want);
+            assert_eq!(graph.parameter_count(), spec.graph(Ending::Features).parameter_count());
+        }
+    }
+
+    #[test]
+    fn the_last_block_is_skipped_as_often_as_in_keras() {
+        for (architecture, last, want) in
+            [(&B0, "block7a", 0.1875), (&B4, "block7b", 0.19375), (&B7, "block7d", 0.196_363_64)]
+        {
+            let block = architecture.blocks().pop().unwrap();
+            assert_eq!((block.prefix.as_str(), block.stochastic_depth_rate), (last, want));
+        }
     }
 }

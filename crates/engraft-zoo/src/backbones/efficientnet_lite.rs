@@ -100,6 +100,10 @@ struct Scaling {
 /// An inverted residual block.
 struct Block {
     name: String,
+    /// Counted from zero.
+    stage: usize,
+    /// Its place in the stage, counted from zero.
+    index: usize,
     expansion: usize,
     channels: usize,
     stride: usize,
@@ -135,7 +139,7 @@ impl Architecture for Scaling {
     }
 
     fn pytorch_modules(&self) -> Vec<Vec<(String, String)>> {
-        vec![self.package_modules()]
+        vec![self.package_modules(), self.timm_modules()]
     }
 }
 
@@ -156,7 +160,7 @@ impl Scaling {
             for (index, letter) in ('a'..='z').take(repeats).enumerate() {
                 let name = format!("block{}{letter}", stage + 1);
                 let (channels, stride) = (self.channels(channels), if index == 0 { stride } else { 1 });
-                blocks.push(Block { name, expansion, channels, stride, kernel });
+                blocks.push(Block { name, stage, index, expansion, channels, stride, kernel });
             }
         }
         blocks
@@ -171,16 +175,48 @@ impl Scaling {
             ("top_bn", "_bn1"),
             ("logits", "_fc"),
         ];
-        let blocks = self.blocks().into_iter().enumerate();
-        let inside = blocks.flat_map(|(index, block)| block.pytorch_modules(index));
-        outside.map(|(node, module)| (node.to_owned(), module.to_owned())).into_iter().chain(inside).collect()
+        let mut modules = paired("", "", &outside);
+        for (index, block) in self.blocks().into_iter().enumerate() {
+            let names = ["_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"];
+            let names = if block.expansion == 1 { &names[2..] } else { &names[..] };
+            modules.extend(block.modules(&format!("_blocks.{index}."), names));
+        }
+        modules
     }
+
+    /// Names in timm, which count the blocks of each stage and the parts of each block.
+    fn timm_modules(&self) -> Vec<(String, String)> {
+        let outside = [
+            ("stem_conv", "conv_stem"),
+            ("stem_bn", "bn1"),
+            ("top_conv", "conv_head"),
+            ("top_bn", "bn2"),
+            ("logits", "classifier"),
+        ];
+        let mut modules = paired("", "", &outside);
+        for block in self.blocks() {
+            let names: &[&str] = if block.expansion == 1 {
+                &["conv_dw", "bn1", "conv_pw", "bn2"]
+            } else {
+                &["conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"]
+            };
+            modules.extend(block.modules(&format!("blocks.{}.{}.", block.stage, block.index), names));
+        }
+        modules
+    }
+}
+
+/// Pairs of a node and a module, each behind its prefix.
+fn paired(node_prefix: &str, module_prefix: &str, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair =
+        |(node, module): &(&str, &str)| (format!("{node_prefix}{node}"), format!("{module_prefix}{module}"));
+    pairs.iter().map(pair).collect()
 }
 
 impl Block {
     /// Expansion, depthwise convolution, projection, and the input added again where the shapes allow it.
     fn add_to(&self, net: &mut GraphBuilder, input: NodeId) -> Result<NodeId, GraphError> {
-        let Block { name, expansion, channels, stride, kernel } = self;
+        let Block { name, expansion, channels, stride, kernel, .. } = self;
         let in_channels = net.shape(input).channels();
         let mut x = input;
         if *expansion != 1 {
@@ -198,20 +234,12 @@ impl Block {
         Ok(x)
     }
 
-    fn pytorch_modules(&self, index: usize) -> Vec<(String, String)> {
-        let pairs = [
-            ("expand_conv", "_expand_conv"),
-            ("expand_bn", "_bn0"),
-            ("dwconv", "_depthwise_conv"),
-            ("bn", "_bn1"),
-            ("project_conv", "_project_conv"),
-            ("project_bn", "_bn2"),
-        ];
-        let absent = if self.expansion == 1 { 2 } else { 0 };
-        let pairs = pairs.iter().skip(absent);
-        pairs
-            .map(|(node, module)| (format!("{}_{node}", self.name), format!("_blocks.{index}.{module}")))
-            .collect()
+    /// `names` are those of the modules in the order in which they run.
+    fn modules(&self, module_prefix: &str, names: &[&str]) -> Vec<(String, String)> {
+        let nodes = ["expand_conv", "expand_bn", "dwconv", "bn", "project_conv", "project_bn"];
+        let nodes = &nodes[nodes.len() - names.len()..];
+        let pairs: Vec<_> = nodes.iter().copied().zip(names.iter().copied()).collect();
+        paired(&format!("{}_", self.name), module_prefix, &pairs)
     }
 }
 
@@ -231,6 +259,21 @@ mod tests {
             [(LITE1, [16, 24, 40, 80, 112, 192, 320]), (LITE2, [16, 24, 48, 88, 120, 208, 352])]
         {
             assert_eq!(STAGES.map(|(_, channels, ..)| scaling.channels(channels)), want);
+        }
+    }
+
+    #[test]
+    fn timm_counts_the_blocks_of_a_stage() {
+        let modules = LITE0.timm_modules();
+        for (node, want) in [
+            ("stem_bn", "bn1"),
+            ("block1a_project_bn", "blocks.0.0.bn2"),
+            ("block2b_expand_conv", "blocks.1.1.conv_pw"),
+            ("block6d_dwconv", "blocks.5.3.conv_dw"),
+            ("block7a_project_bn", "blocks.6.0.bn3"),
+        ] {
+            let found = modules.iter().find(|(name, _)| name == node).map(|(_, module)| module.as_str());
+            assert_eq!(found, Some(want), "{node}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     mbconv::{
         Block,
         BlockKind::{self, Depthwise, Fused},
-        norm_and_silu,
+        norm_and_silu, stochastic_depth_rate,
     },
     pixel_scaling::standardisation,
 };
@@ -72,8 +72,6 @@ type Stage = (BlockKind, usize, usize, usize, usize);
 const KERNEL: usize = 3;
 const HEAD_CHANNELS: usize = 1280;
 const DROPOUT_RATE: f32 = 0.2;
-/// What the probability to skip a block while training rises to.
-const STOCHASTIC_DEPTH_RATE: f32 = 0.2;
 
 const fn spec(
     name: &'static str,
@@ -193,10 +191,27 @@ impl EfficientNetV2 {
                     channels: self.channels(channels),
                     stride: if index == 0 { first_stride } else { 1 },
                     kernel: KERNEL,
-                    stochastic_depth_rate: STOCHASTIC_DEPTH_RATE * blocks.len() as f32 / unscaled as f32,
+                    stochastic_depth_rate: stochastic_depth_rate(blocks.len(), unscaled),
                 });
             }
         }
         blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_block_is_skipped_as_often_as_in_keras() {
+        for (architecture, last, want) in [
+            (b(100, 100), "block6h", 0.190_476_2),
+            (b(120, 140), "block6l", 0.295_238_1),
+            (unscaled(&STAGES_S, 24), "block6o", 0.195),
+        ] {
+            let block = architecture.blocks().pop().unwrap();
+            assert_eq!((block.prefix.as_str(), block.stochastic_depth_rate), (last, want));
+        }
     }
 }

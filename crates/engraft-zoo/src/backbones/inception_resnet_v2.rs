@@ -8,7 +8,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, NodeId};
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
     architecture::{Architecture, Pooling},
-    branches::{Branch, BranchBuilder, Step, conv, same_conv2d, valid},
+    branches::{Branch, BranchBuilder, Step, conv, same_conv2d, stem, valid},
     layers::{LayerNames, conv2d_with_bias},
 };
 
@@ -75,19 +75,6 @@ const STAGE_B: Stage = ("block17", 20, 0.1, block17);
 const STAGE_C: Stage = ("block8", 9, 0.2, block8);
 
 const HEAD_CHANNELS: usize = 1536;
-
-/// The convolutions and poolings before the modules.
-fn stem() -> Branch {
-    vec![
-        valid(32, 3, 2),
-        valid(32, 3, 1),
-        conv(64, 3, 3),
-        Step::MaxPool,
-        valid(80, 1, 1),
-        valid(192, 3, 1),
-        Step::MaxPool,
-    ]
-}
 
 fn mixed_5b() -> Vec<Branch> {
     vec![

@@ -8,7 +8,7 @@ use engraft_graph::{GraphBuilder, GraphError, NodeId};
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
     architecture::{Architecture, Pooling},
-    branches::{Branch, BranchBuilder, Step, conv, same_conv2d, valid},
+    branches::{Branch, BranchBuilder, Step, conv, same_conv2d, stem, valid},
     layers::LayerNames,
 };
 
@@ -61,19 +61,6 @@ impl Architecture for InceptionV3 {
     }
 }
 
-/// The convolutions and poolings before the modules.
-fn stem() -> Branch {
-    vec![
-        valid(32, 3, 2),
-        valid(32, 3, 1),
-        conv(64, 3, 3),
-        Step::MaxPool,
-        valid(80, 1, 1),
-        valid(192, 3, 1),
-        Step::MaxPool,
-    ]
-}
-
 /// All modules in order; the name is that of the layer that puts the branches together.
 fn modules() -> [(&'static str, Vec<Branch>); 11] {
     [
@@ -124,11 +111,11 @@ fn second_reduction() -> Vec<Branch> {
 }
 
 /// Figure 7; `fork` names the one fork that has a name.
-fn forked_module(fork: &str) -> Vec<Branch> {
+fn forked_module(fork: &'static str) -> Vec<Branch> {
     let row_and_column = || [same_conv2d(384, 1, 3), same_conv2d(384, 3, 1)];
     vec![
         vec![conv(320, 1, 1)],
-        vec![conv(384, 1, 1), Step::Fork(row_and_column(), Some(fork.to_owned()))],
+        vec![conv(384, 1, 1), Step::Fork(row_and_column(), Some(fork))],
         vec![conv(448, 1, 1), conv(384, 3, 3), Step::Fork(row_and_column(), None)],
         vec![Step::AveragePool, conv(192, 1, 1)],
     ]

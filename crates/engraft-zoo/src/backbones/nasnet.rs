@@ -10,9 +10,6 @@ use crate::{
     layers::{LayerNames, pad_for_stride_2, separable_conv2d},
 };
 
-use Operation::{Average, AverageHalf, Keep, MaxHalf, Separable};
-use Source::{Earlier, Hidden, Padded, Previous};
-
 /// Both variants that have weights.
 pub(super) static SPECS: [BackboneSpec; 2] = [
     spec(
@@ -30,6 +27,9 @@ pub(super) static SPECS: [BackboneSpec; 2] = [
         82.5,
     ),
 ];
+
+use Operation::{Average, AverageHalf, Keep, MaxHalf, Separable};
+use Source::{Earlier, Hidden, Padded, Previous};
 
 /// The left side of figure 4: the sums of a normal cell, which are put together behind the previous cell's input.
 const NORMAL_SUMS: [Sum; 5] = [

@@ -5,6 +5,7 @@ use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, fit
 
 use super::{
     TrainOptions,
+    fold_warnings::fold_warnings,
     train_report::{CrossValidation, FitAccuracy},
 };
 use crate::{Error, embedded_part::EmbeddedPart};
@@ -33,8 +34,9 @@ pub(super) fn choose(
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
     let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
     let selection = select(&candidates, &train.labels, classes.len(), &folds, progress)?;
-    let solved = fit(candidates[selection.candidate], &train.labels, classes.len(), selection.l2)?;
-    let mut warnings: Vec<String> = folds.warnings().iter().map(|warning| warning.message(classes)).collect();
+    let chosen = candidates[selection.candidate];
+    let solved = fit(chosen, &train.labels, classes.len(), selection.l2, progress)?;
+    let mut warnings = fold_warnings(folds.warnings(), classes);
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());
     }

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::Classifier;
-use crate::{backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing};
+use crate::{
+    backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing, skipped::printable,
+    stored_score::RecordedScore,
+};
 
 /// Everything in a model file but the numbers of its tensors.
 #[derive(Clone, Debug, Serialize)]
@@ -38,7 +41,7 @@ impl Classifier {
             backbone_parameters: header.graph.parameter_count(),
             head_parameters: self.head.weight().len() + self.head.bias().len(),
             nodes: header.graph.nodes().len(),
-            training: header.training.clone(),
+            training: header.training.map_scores(RecordedScore::new),
         }
     }
 }
@@ -49,7 +52,7 @@ impl Description {
         let Description { backbone, preprocessing, training, .. } = self;
         let mut lines = vec![
             format!("model format   {}, written by engraft {}", self.format, training.engraft),
-            format!("classes        {}: {}", self.classes.len(), self.classes.join(", ")),
+            format!("classes        {}: {}", self.classes.len(), printable(&self.classes.join(", "))),
             format!(
                 "backbone       {}, {} parameters in {} nodes",
                 backbone.name, self.backbone_parameters, self.nodes
@@ -76,10 +79,10 @@ impl Description {
         let cv = training.cv.as_ref().map(|cv| &cv.score);
         for (name, score) in [("cv", cv), ("val", training.val.as_ref()), ("test", training.test.as_ref())] {
             if let Some(score) = score {
-                let [low, high] = score.ci95;
+                let [low, high] = score.ci95();
                 lines.push(format!(
                     "{name:<14} accuracy {:.3} (95 % from {low:.3} to {high:.3})",
-                    score.accuracy
+                    score.accuracy()
                 ));
             }
         }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::Classifier;
 use crate::{
     Error,
-    embedded_part::{self, EmbeddedPart},
-    skipped::{self, SkippedFile},
+    embedded_part::{self, EmbeddedPart, store_warning},
+    skipped::{self, SkippedFile, some_names},
 };
 
 /// A judgement on images that the model was not necessarily kept from.
@@ -40,21 +40,20 @@ impl Classifier {
         progress: &dyn Progress,
     ) -> Result<Evaluation, Error> {
         let TestSet { part, skipped: mut all_skipped, ignored } = scan_test(data, self.classes())?;
+        if strict {
+            skipped::refuse(data, &all_skipped)?;
+        }
         let embedder = self.embedder(store);
         let embedded = embedded_part::embed(&embedder, &part.samples, &[self.fit], "embedding", progress)?;
         all_skipped.extend_from_slice(&embedded.skipped);
         if strict {
-            skipped::refuse(&all_skipped)?;
+            skipped::refuse(data, &all_skipped)?;
         }
         if embedded.len() == 0 {
-            return Err(Error::NoImages { root: data.to_owned() });
+            return Err(Error::NoImages { root: data.to_owned(), skipped: skipped::listed(&all_skipped) });
         }
         let mut warnings = class_warnings("the test part", &part.missing_classes, &part.extra_classes);
-        warnings.extend(
-            embedder
-                .take_store_error()
-                .map(|error| format!("features are not kept for the next run: {error}")),
-        );
+        warnings.extend(store_warning(&embedder));
         let score = score(&self.head, &embedded, self.classes())?;
         Ok(Evaluation { score, skipped: skipped::listed(&all_skipped), ignored, warnings })
     }
@@ -79,12 +78,12 @@ pub(super) fn score(head: &LinearHead, part: &EmbeddedPart, classes: &[String]) 
 pub(super) fn class_warnings(part: &str, missing: &[String], extra: &[String]) -> Vec<String> {
     let mut warnings = Vec::new();
     if !missing.is_empty() {
-        warnings.push(format!("{part} has no folder for {}", missing.join(", ")));
+        warnings.push(format!("{part} has no folder for {}", some_names(missing)));
     }
     if !extra.is_empty() {
         warnings.push(format!(
             "{part} has folders that are no class of the model and are not scored: {}",
-            extra.join(", ")
+            some_names(extra)
         ));
     }
     warnings

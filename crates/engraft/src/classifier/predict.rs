@@ -111,9 +111,8 @@ fn empty_folder() -> Problem {
     Problem { kind: "empty_folder", message: "a folder without files, expected images".to_owned() }
 }
 
-fn skipped(skipped: Skipped) -> Prediction {
-    let problem = Problem { kind: "not_a_file", message: skipped.reason };
-    Prediction { path: skipped.path, result: Err(problem) }
+fn skipped(Skipped { path, kind, reason }: Skipped) -> Prediction {
+    Prediction { path, result: Err(Problem { kind, message: reason }) }
 }
 
 /// `{path, class, probability, top}` or `{path, error}`.

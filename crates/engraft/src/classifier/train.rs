@@ -19,10 +19,11 @@ use super::{
 use crate::{
     Error,
     backbone::Backbone,
-    embedded_part::{self, EmbeddedPart},
+    embedded_part::{self, EmbeddedPart, store_warning},
     manifest::{DataParts, Manifest, PartRecord},
     model_file::{FORMAT, Header, Preprocessing},
-    skipped,
+    skipped::{self, some_names},
+    stored_score::StoredScore,
 };
 
 /// Choices of a training.
@@ -136,7 +137,7 @@ fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> {
     }
     let mut warnings = Vec::new();
     if !data.empty_classes.is_empty() {
-        warnings.push(format!("classes without images: {}", data.empty_classes.join(", ")));
+        warnings.push(format!("classes without images: {}", some_names(&data.empty_classes)));
     }
     if let Some(folder) = &options.test {
         if data.test.is_some() {
@@ -155,8 +156,10 @@ impl Training<'_> {
         let data = &self.found.data;
         let fits: &[Fit] = self.options.fit.as_slice();
         let fits = if fits.is_empty() { Fit::ALL } else { fits };
+        self.refuse_skipped(&data.skipped)?;
         let train = embedded_part::embed(self.embedder, &data.train, fits, "embedding", self.progress)?;
         self.check_classes(&train)?;
+        self.refuse_unusable(&train, fits)?;
         let started = Instant::now();
         let chosen = choose::choose(&train, fits, &data.classes, self.options, self.progress)?;
         let choosing = started.elapsed();
@@ -170,14 +173,7 @@ impl Training<'_> {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
-        warnings.extend(
-            self.embedder
-                .take_store_error()
-                .map(|error| format!("features are not kept for the next run: {error}")),
-        );
-        if self.options.strict {
-            skipped::refuse(&skipped)?;
-        }
+        warnings.extend(store_warning(self.embedder));
         let train = record(&train, &data.classes);
         Ok(Trained { chosen, train, val, test, skipped, warnings, choosing })
     }
@@ -189,7 +185,32 @@ impl Training<'_> {
         if present.len() >= 2 {
             return Ok(());
         }
-        Err(Error::TooFewClasses { root: self.found.data.root.clone(), found: present.len() })
+        let Dataset { root, skipped, .. } = &self.found.data;
+        let skipped = skipped::listed(&[&skipped[..], &train.skipped].concat());
+        Err(Error::TooFewClasses { root: root.clone(), found: present.len(), skipped })
+    }
+
+    /// Under `strict`, judged images are embedded before anything is chosen, so that a file that cannot be used is told
+    /// at once. Most are then in the store when the chosen fit asks for them.
+    fn refuse_unusable(&self, train: &EmbeddedPart, fits: &[Fit]) -> Result<(), Error> {
+        if !self.options.strict {
+            return Ok(());
+        }
+        let mut skipped = train.skipped.clone();
+        for part in [&self.found.data.val, &self.found.data.test].into_iter().flatten() {
+            let stage = "checking what is judged on";
+            let embedded =
+                embedded_part::embed(self.embedder, &part.samples, &fits[..1], stage, self.progress)?;
+            skipped.extend(embedded.skipped);
+        }
+        self.refuse_skipped(&skipped)
+    }
+
+    fn refuse_skipped(&self, skipped: &[Skipped]) -> Result<(), Error> {
+        match self.options.strict {
+            true => skipped::refuse(&self.found.data.root, skipped),
+            false => Ok(()),
+        }
     }
 
     /// A warning if there are classes with files of which none could be used.
@@ -203,7 +224,7 @@ impl Training<'_> {
             .collect();
         match unusable.is_empty() {
             true => Vec::new(),
-            false => vec![format!("classes without a usable image: {}", unusable.join(", "))],
+            false => vec![format!("classes without a usable image: {}", some_names(&unusable))],
         }
     }
 
@@ -269,9 +290,9 @@ impl Training<'_> {
                 val: part_record(&trained.val),
                 test: part_record(&trained.test),
             },
-            cv: trained.chosen.cv.clone(),
-            val: part_score(&trained.val),
-            test: part_score(&trained.test),
+            cv: trained.chosen.cv.as_ref().map(|cv| cv.map_score(|score| StoredScore::from(score))),
+            val: part_score(&trained.val).as_ref().map(StoredScore::from),
+            test: part_score(&trained.test).as_ref().map(StoredScore::from),
         };
         let preprocessing = Preprocessing {
             fit: trained.chosen.fit.name().to_owned(),

@@ -54,10 +54,10 @@ pub struct ImageCounts {
 
 /// A score of out-of-fold predictions, and what was chosen by it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CrossValidation {
+pub struct CrossValidation<S = Score> {
     /// The score.
     #[serde(flatten)]
-    pub score: Score,
+    pub score: S,
     /// Number of folds.
     pub folds: usize,
     /// The chosen strength of the penalty.
@@ -66,6 +66,15 @@ pub struct CrossValidation {
     pub optimistic: bool,
     /// Accuracy of each fit that was tried, at its best strength.
     pub fits: Vec<FitAccuracy>,
+}
+
+impl<S> CrossValidation<S> {
+    /// The same with the score turned into another type.
+    pub(crate) fn map_score<T>(&self, convert: impl Fn(&S) -> T) -> CrossValidation<T> {
+        let CrossValidation { score, folds, l2, optimistic, fits } = self;
+        let (score, fits) = (convert(score), fits.clone());
+        CrossValidation { score, folds: *folds, l2: *l2, optimistic: *optimistic, fits }
+    }
 }
 
 /// The cross-validated accuracy of one fit.
