@@ -1,6 +1,7 @@
 //! A frozen network, ready to run.
 
 mod affine;
+mod chain;
 mod execute;
 mod fuse;
 mod kernel;
@@ -28,15 +29,34 @@ pub use worker::Worker;
 pub struct PlanOptions {
     /// Instruction set of all kernels.
     pub isa: InstructionSet,
+    /// When steps run together; changes no result.
+    pub banding: Banding,
+}
+
+/// When a step that is the only reader of another runs together with it, some rows at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Banding {
+    /// Where what passes between them would leave the cache otherwise.
+    #[default]
+    Automatic,
+    /// Wherever it can be done, a row at a time: for tests.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 impl PlanOptions {
+    /// The usual choices for that instruction set.
+    pub fn new(isa: InstructionSet) -> PlanOptions {
+        PlanOptions { isa, banding: Banding::default() }
+    }
+
     /// The instruction set that the environment variable `ENGRAFT_ISA` names, else the fastest there is.
     ///
     /// # Errors
     /// [`EngineError::Kernel`] if the variable names an instruction set that does not exist or is not available.
     pub fn from_env() -> Result<PlanOptions, EngineError> {
-        Ok(PlanOptions { isa: InstructionSet::from_env()? })
+        Ok(PlanOptions::new(InstructionSet::from_env()?))
     }
 }
 
@@ -63,7 +83,7 @@ impl Plan {
         weights: &NamedTensors,
         options: &PlanOptions,
     ) -> Result<Plan, EngineError> {
-        let (network, input_shape) = lower::lower(graph, weights, options.isa)?;
+        let (network, input_shape) = lower::lower(graph, weights, options)?;
         let output_shape = graph.output_shape();
         Ok(Plan { network, input_shape, output_shape, idle: Mutex::default() })
     }
@@ -95,7 +115,7 @@ impl Plan {
 
     /// Memory of one worker, in bytes.
     pub fn worker_bytes(&self) -> usize {
-        self.network.slot_lens.iter().sum::<usize>() * size_of::<f32>()
+        self.network.slot_lens.iter().chain(&self.network.kept_lens).sum::<usize>() * size_of::<f32>()
     }
 
     /// Runs one image of bytes on the calling thread.

@@ -41,6 +41,11 @@ impl PackedDepthwise {
         PackedDepthwise { isa, kernel, values }
     }
 
+    /// Height and width of a filter.
+    pub fn kernel(&self) -> [usize; 2] {
+        self.kernel
+    }
+
     /// Memory it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of_val::<[f32]>(&self.values)

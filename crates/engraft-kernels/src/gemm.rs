@@ -311,6 +311,9 @@ mod tests {
             Case { size: [1, 200, 150], kernel: 1, stride: 1, columns: 80 }.check(isa);
             Case { size: [30, 30, 40], kernel: 1, stride: 1, columns: 16 }.check(isa);
             Case { size: [7, 7, 700], kernel: 1, stride: 1, columns: 96 }.check(isa);
+            // Large weights and more rows than one block takes, in one run and in several.
+            Case { size: [1, 330, 600], kernel: 1, stride: 1, columns: 120 }.check(isa);
+            Case { size: [26, 20, 350], kernel: 1, stride: 1, columns: 200 }.check(isa);
         }
     }
 

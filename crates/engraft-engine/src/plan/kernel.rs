@@ -8,8 +8,9 @@ use engraft_kernels::{
     Activation, Clamp, ConvertPixels, InstructionSet, PackedDepthwise, PackedMatrix, PoolKind,
 };
 
+use super::chain::RowWindow;
 use super::layout::{Border, Layout};
-pub(super) use band::{Band, Operands};
+pub(super) use band::{Band, Held, Operands};
 
 /// The image a run starts from, `[height, width, channels]`.
 #[derive(Clone, Copy)]
@@ -120,6 +121,24 @@ impl Kernel {
     /// Whether each row of the output can be computed on its own.
     pub(super) fn works_by_rows(&self) -> bool {
         !matches!(self, Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape)
+    }
+
+    /// How rows of the output follow from rows of the first operand, whose border begins `padding` rows above the map; `None`
+    /// if the kernel reads all of it or is not worth the trouble.
+    pub(super) fn row_window(&self, padding: usize) -> Option<RowWindow> {
+        match self {
+            Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. } => {
+                Some(RowWindow { size: *size, stride: *stride, before: padding })
+            }
+            Kernel::Depthwise { weights, strides: [stride, _], .. } => {
+                Some(RowWindow { size: weights.kernel()[0], stride: *stride, before: padding })
+            }
+            Kernel::Pool2d { window: [size, _], strides: [stride, _], before: [before, _], .. } => {
+                Some(RowWindow { size: *size, stride: *stride, before: *before })
+            }
+            Kernel::Elementwise { .. } | Kernel::Multiply | Kernel::LayerNorm { .. } => Some(RowWindow::SAME),
+            _ => None,
+        }
     }
 
     /// Computes the rows from `first_row` on that `rows` holds, each with its side borders.

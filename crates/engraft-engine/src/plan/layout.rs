@@ -1,5 +1,7 @@
 //! How one image's activation lies in its buffer.
 
+use std::ops::Range;
+
 use engraft_graph::Shape;
 use engraft_kernels::RowLayout;
 
@@ -76,6 +78,17 @@ impl Layout {
     pub(super) fn window_start(&self, row: usize, padding: Border) -> usize {
         let row = self.border.top + row - padding.top;
         row * self.row_len() + (self.border.left - padding.left) * self.pixel_len
+    }
+
+    /// Rows of the buffer, those of the border included.
+    pub(super) fn buffer_rows(&self) -> usize {
+        self.border.top + self.height + self.border.bottom
+    }
+
+    /// The rows of the map among some rows of the buffer.
+    pub(super) fn map_rows(&self, buffer_rows: &Range<usize>) -> Range<usize> {
+        let row = |row: usize| row.saturating_sub(self.border.top).min(self.height);
+        row(buffer_rows.start)..row(buffer_rows.end)
     }
 
     /// Elements between rows and between pixels.

@@ -9,11 +9,13 @@ use engraft_graph::{
 use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PoolKind};
 
 use super::affine::Affine;
+use super::chain;
 use super::fuse::{Abilities, Consumers, Fused, affine_of};
 use super::kernel::{Ending, Kernel};
 use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
+use super::{Banding, PlanOptions};
 use crate::EngineError;
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
@@ -23,14 +25,14 @@ const MOST_ELEMENTS: usize = 1 << 28;
 pub(super) fn lower(
     graph: &Graph,
     weights: &NamedTensors,
-    isa: InstructionSet,
+    options: &PlanOptions,
 ) -> Result<(Network, Shape), EngineError> {
     graph.check_weights(weights)?;
     let input_shape = only_input(graph)?;
     let mut lowering = Lowering {
         graph,
         weights,
-        isa,
+        isa: options.isa,
         consumers: Consumers::new(graph),
         views: vec![None; graph.nodes().len()],
         taken_in: vec![false; graph.nodes().len()],
@@ -42,7 +44,7 @@ pub(super) fn lower(
     for index in 0..graph.nodes().len() {
         lowering.node(index)?;
     }
-    Ok((lowering.finish()?, input_shape))
+    Ok((lowering.finish(options.banding)?, input_shape))
 }
 
 fn only_input(graph: &Graph) -> Result<Shape, EngineError> {
@@ -316,7 +318,7 @@ impl<'a> Lowering<'a> {
         self.views[id.index()].unwrap_or_else(|| unreachable!("a node is lowered before its readers"))
     }
 
-    fn finish(self) -> Result<Network, EngineError> {
+    fn finish(self, banding: Banding) -> Result<Network, EngineError> {
         for (layout, &owner) in self.values.iter().zip(&self.owners) {
             if layout.len() > MOST_ELEMENTS {
                 let node = self.graph.nodes()[owner].name.clone();
@@ -324,9 +326,11 @@ impl<'a> Lowering<'a> {
             }
         }
         let output = self.view(self.graph.output()).value;
-        let (slots, slot_lens) = memory::plan(&self.values, &self.steps, output);
         let Lowering { isa, values, steps, .. } = self;
-        Ok(Network { isa, values, steps, output, slots, slot_lens })
+        let chains = chain::chains(&values, &steps, output, banding);
+        let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
+        let kept_lens = chain::kept_lens(&values, &steps, &chains);
+        Ok(Network { isa, values, steps, chains, output, slots, slot_lens, kept_lens })
     }
 }
 

@@ -1,25 +1,32 @@
 //! Shares buffers between values that are not alive at the same time.
 
+use super::chain::Chain;
 use super::layout::Layout;
 use super::network::{Step, ValueId};
 
-/// The buffer of each value, and the elements of each buffer.
-pub(super) fn plan(values: &[Layout], steps: &[Step], output: ValueId) -> (Vec<usize>, Vec<usize>) {
-    let last_use = last_uses(values.len(), steps, output);
+/// The buffer of each value that outlives its chain, and the elements of each buffer.
+pub(super) fn plan(
+    values: &[Layout],
+    steps: &[Step],
+    chains: &[Chain],
+    output: ValueId,
+) -> (Vec<usize>, Vec<usize>) {
+    let uses: Vec<Use> = chains.iter().map(|chain| Use::of(&steps[chain.steps.clone()])).collect();
+    let last_use = last_uses(values.len(), &uses, output);
     let mut slots = vec![0; values.len()];
     let mut lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
-    for (index, step) in steps.iter().enumerate() {
-        let needed = values[step.output.0].len();
+    for (index, Use { inputs, output }) in uses.into_iter().enumerate() {
+        let needed = values[output].len();
         let slot = take_best(&mut free, &lens, needed).unwrap_or_else(|| {
             lens.push(0);
             lens.len() - 1
         });
         lens[slot] = lens[slot].max(needed);
-        slots[step.output.0] = slot;
-        // Freed only after the output has its buffer: no step writes where it reads.
-        let mut ended: Vec<usize> = step.inputs.iter().map(|view| view.value.0).collect();
-        ended.push(step.output.0);
+        slots[output] = slot;
+        // Freed only after the output has its buffer: no chain writes where it reads.
+        let mut ended = inputs;
+        ended.push(output);
         ended.sort_unstable();
         ended.dedup();
         free.extend(ended.into_iter().filter(|&value| last_use[value] == index).map(|value| slots[value]));
@@ -27,14 +34,27 @@ pub(super) fn plan(values: &[Layout], steps: &[Step], output: ValueId) -> (Vec<u
     (slots, lens)
 }
 
-/// The last step that uses each value; the network's output is used after all of them.
-fn last_uses(values: usize, steps: &[Step], output: ValueId) -> Vec<usize> {
+/// The values that a chain reads from buffers and the one that it leaves in a buffer.
+struct Use {
+    inputs: Vec<usize>,
+    output: usize,
+}
+
+impl Use {
+    fn of(steps: &[Step]) -> Use {
+        let inner: Vec<usize> = steps.iter().map(|step| step.output.0).collect();
+        let inputs = steps.iter().flat_map(|step| &step.inputs).map(|view| view.value.0);
+        let inputs = inputs.filter(|value| !inner.contains(value)).collect();
+        Use { inputs, output: inner.last().copied().unwrap_or_default() }
+    }
+}
+
+/// The last chain that uses each value; the network's output is used after all of them.
+fn last_uses(values: usize, uses: &[Use], output: ValueId) -> Vec<usize> {
     let mut last_use = vec![0; values];
-    for (index, step) in steps.iter().enumerate() {
-        last_use[step.output.0] = index;
-        for view in &step.inputs {
-            last_use[view.value.0] = index;
-        }
+    for (index, Use { inputs, output }) in uses.iter().enumerate() {
+        last_use[*output] = index;
+        inputs.iter().for_each(|&value| last_use[value] = index);
     }
     last_use[output.0] = usize::MAX;
     last_use

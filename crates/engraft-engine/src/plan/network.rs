@@ -2,6 +2,7 @@
 
 use engraft_kernels::InstructionSet;
 
+use super::chain::{Chain, RowWindow};
 use super::kernel::Kernel;
 use super::layout::{Border, Layout};
 
@@ -30,16 +31,28 @@ pub(super) struct Step {
     pub work: u64,
 }
 
+impl Step {
+    /// How rows of the output follow from rows of the first operand, if the kernel can do with some rows of it.
+    pub(super) fn row_window(&self) -> Option<RowWindow> {
+        let padding = self.inputs.first().map_or(0, |view| view.padding.top);
+        self.kernel.row_window(padding)
+    }
+}
+
 /// A compiled graph.
 pub(super) struct Network {
     pub isa: InstructionSet,
     pub values: Vec<Layout>,
     pub steps: Vec<Step>,
+    /// All steps, in their order.
+    pub chains: Vec<Chain>,
     pub output: ValueId,
-    /// The buffer of each value.
+    /// The buffer of each value; of no meaning for those that pass between the steps of a chain.
     pub slots: Vec<usize>,
     /// Elements of each buffer.
     pub slot_lens: Vec<usize>,
+    /// Elements needed to keep the rows of the first, second, .. step of any chain.
+    pub kept_lens: Vec<usize>,
 }
 
 impl Network {

@@ -1,5 +1,7 @@
 //! The buffers of one run at a time.
 
+use std::ops::Range;
+
 use engraft_kernels::AlignedBuffer;
 
 use super::network::Network;
@@ -7,16 +9,23 @@ use super::network::Network;
 /// Memory for one image on its way through a plan. Made by [`crate::Plan::worker`] and used with that plan.
 pub struct Worker {
     pub(super) slots: Vec<AlignedBuffer>,
+    /// For each thread that has worked on one image.
+    pub(super) scratch: Vec<Scratch>,
 }
 
 impl Worker {
     pub(super) fn new(network: &Network) -> Worker {
-        Worker { slots: network.slot_lens.iter().map(|&len| AlignedBuffer::zeroed(len)).collect() }
+        let slots = network.slot_lens.iter().map(|&len| AlignedBuffer::zeroed(len)).collect();
+        Worker { slots, scratch: vec![Scratch::new(network)] }
     }
 
     /// Whether it has the buffers that the network needs.
     pub(super) fn fits(&self, network: &Network) -> bool {
+        let fit = |scratch: &Scratch| {
+            scratch.kept.iter().map(|kept| kept.buffer.len()).eq(network.kept_lens.iter().copied())
+        };
         self.slots.iter().map(|slot| slot.len()).eq(network.slot_lens.iter().copied())
+            && self.scratch.iter().all(fit)
     }
 
     /// Copies the result of the last run, without borders and padding.
@@ -28,5 +37,61 @@ impl Worker {
             let start = layout.row_start(row) + (layout.border.left + column) * layout.pixel_len;
             pixel.copy_from_slice(&buffer[start..][..layout.channels]);
         }
+    }
+}
+
+/// What a thread keeps while it runs a chain.
+pub(super) struct Scratch {
+    /// For the first, second, .. step of a chain.
+    pub kept: Vec<Kept>,
+    /// Seconds spent in each step, where they are to be measured.
+    pub times: Option<Vec<f64>>,
+}
+
+/// Some rows of what a step of a chain produces.
+pub(super) struct Kept {
+    pub buffer: AlignedBuffer,
+    /// The row that stands first in the buffer, counted with the border above the map.
+    pub first: usize,
+    /// The end of the rows that have been computed.
+    pub filled: usize,
+    /// The end of the rows that are needed now.
+    pub needed: usize,
+}
+
+impl Kept {
+    /// The rows that are needed and have not been computed.
+    pub(super) fn missing(&self) -> Range<usize> {
+        self.filled..self.needed
+    }
+}
+
+impl Scratch {
+    pub(super) fn new(network: &Network) -> Scratch {
+        let kept = network.kept_lens.iter().map(|&len| {
+            let buffer = AlignedBuffer::zeroed(len);
+            Kept { buffer, first: 0, filled: 0, needed: 0 }
+        });
+        Scratch { kept: kept.collect(), times: None }
+    }
+
+    /// Forgets all rows.
+    pub(super) fn start(&mut self) {
+        for kept in &mut self.kept {
+            (kept.first, kept.filled, kept.needed) = (0, 0, 0);
+        }
+    }
+
+    /// Makes room for `rows`, each `row_len` elements long, keeping those among them that are there.
+    pub(super) fn make_room(&mut self, depth: usize, rows: Range<usize>, row_len: usize) {
+        let kept = &mut self.kept[depth];
+        let still_needed = rows.start.max(kept.first)..kept.filled;
+        if !still_needed.is_empty() && rows.start > kept.first {
+            let from = (still_needed.start - kept.first) * row_len;
+            kept.buffer.copy_within(from..from + still_needed.len() * row_len, 0);
+        }
+        kept.first = rows.start;
+        kept.filled = kept.filled.max(rows.start);
+        kept.needed = rows.end.max(kept.filled);
     }
 }

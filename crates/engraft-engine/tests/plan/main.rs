@@ -9,8 +9,8 @@ mod revision;
 
 use std::collections::HashSet;
 
-use engraft_engine::{EngineError, Plan, PlanOptions};
-use engraft_graph::{GraphBuilder, NamedTensors, Shape, Tensor, TensorData};
+use engraft_engine::{Banding, EngineError, Plan, PlanOptions};
+use engraft_graph::{Graph, GraphBuilder, NamedTensors, Shape, Tensor, TensorData};
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
 
@@ -32,7 +32,7 @@ fn every_network_equals_its_definition_on_every_instruction_set() {
         let weights = nets::weights(&graph);
         for isa in InstructionSet::available() {
             println!("{name}, {}", isa.name());
-            let plan = Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap();
+            let plan = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
             let mut worker = plan.worker();
             // Twice with the same worker: what the first image leaves behind must not show in the second.
             for seed in [1, 2] {
@@ -45,6 +45,7 @@ fn every_network_equals_its_definition_on_every_instruction_set() {
                 let mut from_floats = vec![f32::NAN; got.len()];
                 plan.run_one_f32(&mut worker, &floats(&image), &mut from_floats).unwrap();
                 assert_eq!(from_floats, got, "{name}");
+                check_bandings(&graph, &weights, isa, &image, &got);
             }
         }
     }
@@ -61,11 +62,22 @@ fn networks_drawn_at_random_equal_their_definition() {
         let largest = want.iter().fold(1.0f32, |most, x| most.max(x.abs()));
         for isa in InstructionSet::available() {
             println!("seed {seed}, {}: {:?}", isa.name(), graph.nodes());
-            let plan = Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap();
+            let plan = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
             let mut got = vec![f32::NAN; plan.output_shape().len()];
             plan.run_u8(&[&image], &mut got).unwrap();
             assert_close(&got, &want, Tolerance::abs(2e-5 * largest));
+            check_bandings(&graph, &weights, isa, &image, &got);
         }
+    }
+}
+
+/// Whether steps run together or not makes no difference.
+fn check_bandings(graph: &Graph, weights: &NamedTensors, isa: InstructionSet, image: &[u8], want: &[f32]) {
+    for banding in [Banding::Always, Banding::Never] {
+        let plan = Plan::compile(graph, weights, &PlanOptions { isa, banding }).unwrap();
+        let mut got = vec![f32::NAN; want.len()];
+        plan.run_u8(&[image], &mut got).unwrap();
+        assert_eq!(got, want, "{banding:?}");
     }
 }
 
@@ -85,7 +97,10 @@ fn results_do_not_depend_on_threads_batches_or_places() {
         let graph = net.unwrap();
         let weights = nets::weights(&graph);
         for isa in InstructionSet::available() {
-            check_threads_and_batches(&Plan::compile(&graph, &weights, &PlanOptions { isa }).unwrap());
+            for banding in [Banding::Automatic, Banding::Always] {
+                let plan = Plan::compile(&graph, &weights, &PlanOptions { isa, banding }).unwrap();
+                check_threads_and_batches(&plan);
+            }
         }
     }
 }
@@ -150,6 +165,16 @@ fn a_profile_names_every_step_and_counts_every_product() {
     assert!(plan.profile(&[0], 1).is_err());
 }
 
+#[test]
+fn steps_that_run_together_need_less_memory() {
+    let graph = nets::inverted_residuals([192, 192, 3]).unwrap();
+    let weights = nets::weights(&graph);
+    let isa = InstructionSet::best();
+    let worker_bytes =
+        |banding| Plan::compile(&graph, &weights, &PlanOptions { isa, banding }).unwrap().worker_bytes();
+    assert!(worker_bytes(Banding::Automatic) < worker_bytes(Banding::Never) / 2);
+}
+
 fn small_plan() -> Plan {
     let graph = nets::inverted_residuals([16, 16, 3]).unwrap();
     Plan::compile(&graph, &nets::weights(&graph), &PlanOptions::from_env().unwrap()).unwrap()
@@ -184,6 +209,11 @@ fn networks_that_cannot_run_are_errors() {
     let sum = net.add("sum", a, b).unwrap();
     let error = Plan::compile(&net.finish(sum).unwrap(), &NamedTensors::new(), &options).err().unwrap();
     assert_eq!(error.to_string(), "the network has 2 input nodes, expected one");
+
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [1 << 15, 1 << 14, 1]).unwrap();
+    let error = Plan::compile(&net.finish(image).unwrap(), &NamedTensors::new(), &options).err().unwrap();
+    assert!(matches!(error, EngineError::TooLarge { .. }), "{error}");
 
     let mut net = GraphBuilder::new();
     let image = net.input("image", [4, 4, 3]).unwrap();

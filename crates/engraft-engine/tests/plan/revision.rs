@@ -37,7 +37,7 @@ fn digest_of_all(isa: InstructionSet) -> u64 {
     let mut digest = 0xcbf2_9ce4_8422_2325_u64;
     let graphs = nets::ALL.iter().map(|(_, net)| net().unwrap()).filter(|graph| !has_softmax(graph));
     for graph in graphs {
-        let plan = Plan::compile(&graph, &nets::weights(&graph), &PlanOptions { isa }).unwrap();
+        let plan = Plan::compile(&graph, &nets::weights(&graph), &PlanOptions::new(isa)).unwrap();
         let image = noise_u8(1, plan.input_shape().len());
         let mut out = vec![f32::NAN; plan.output_shape().len()];
         plan.run_one_u8(&mut plan.worker(), &image, &mut out).unwrap();

@@ -25,7 +25,7 @@ impl Band<'_> {
         let (run_count, run_len) =
             if flat { (1, self.row_count * self.output.width) } else { (self.row_count, self.output.width) };
         let residual = addend.map(|addend| Residual {
-            values: &addend.buffer[addend.layout.window_start(self.first_row, Border::default())..],
+            values: addend.window(self.first_row, Border::default()),
             layout: addend.layout.rows(),
         });
         let [row_len, pixel_len] = layout.strides();
@@ -34,10 +34,9 @@ impl Band<'_> {
         } else {
             Segments { count: kernel[0], len: kernel[1] * pixel_len, stride: row_len }
         };
-        let start = layout.window_start(self.first_row * strides[0], input.padding);
         Gemm {
             weights,
-            input: &input.buffer[start..],
+            input: input.window(self.first_row * strides[0], input.padding),
             input_layout: RowLayout { run_stride: strides[0] * row_len, row_stride: strides[1] * pixel_len },
             segments,
             run_count,
@@ -59,10 +58,9 @@ impl Band<'_> {
         rows: &mut [f32],
     ) {
         let input = self.input();
-        let start = input.layout.window_start(self.first_row * strides[0], input.padding);
         DepthwiseConv2d {
             weights,
-            input: &input.buffer[start..],
+            input: input.window(self.first_row * strides[0], input.padding),
             input_strides: input.layout.strides(),
             strides,
             size: [self.row_count, self.output.width],
@@ -116,15 +114,16 @@ impl Band<'_> {
         rows: &mut [f32],
     ) {
         let input = self.input();
-        let start = input.layout.window_start(0, Border::default());
+        // To the pool the map begins with the first row that is there.
+        let absent = input.first_map_row();
         Pool2d {
             kind,
-            input: &input.buffer[start..],
+            input: input.window(absent, Border::default()),
             input_strides: input.layout.strides(),
-            size: [input.layout.height, input.layout.width],
+            size: [input.layout.height - absent, input.layout.width],
             window,
             strides,
-            before,
+            before: [before[0] + absent, before[1]],
             first_row: self.first_row,
             output_size: [self.row_count, self.output.width],
             output_strides: self.output.strides(),
@@ -135,9 +134,8 @@ impl Band<'_> {
     pub fn global_average_pool2d(&self, rows: &mut [f32]) {
         let input = self.input();
         let Layout { height, width, .. } = input.layout;
-        let start = input.layout.window_start(0, Border::default());
-        let strides = input.layout.strides();
-        let pool = GlobalAveragePool2d { input: &input.buffer[start..], strides, size: [height, width] };
+        let (pixels, strides) = (input.window(0, Border::default()), input.layout.strides());
+        let pool = GlobalAveragePool2d { input: pixels, strides, size: [height, width] };
         self.each_row(rows, |_, output| pool.run(self.isa, output));
     }
 

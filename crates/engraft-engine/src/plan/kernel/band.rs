@@ -12,14 +12,33 @@ pub(in super::super) struct Operand<'a> {
     pub layout: Layout,
     /// How far beyond the map the kernel reads.
     pub padding: Border,
+    /// The row that stands first in the buffer, counted with the border above the map.
+    pub first_row: usize,
 }
 
 impl<'a> Operand<'a> {
     /// The pixels of a row of the map, without its border.
     pub fn row(&self, row: usize) -> &'a [f32] {
-        let start = self.layout.window_start(row, Border::default());
-        &self.buffer[start..][..self.layout.width * self.layout.pixel_len]
+        &self.window(row, Border::default())[..self.layout.width * self.layout.pixel_len]
     }
+
+    /// What follows the first pixel of a window that begins `padding` pixels above and to the left of row `row`.
+    pub fn window(&self, row: usize, padding: Border) -> &'a [f32] {
+        &self.buffer[self.layout.window_start(row, padding) - self.first_row * self.layout.row_len()..]
+    }
+
+    /// The first row of the map that is in the buffer.
+    pub fn first_map_row(&self) -> usize {
+        self.first_row.saturating_sub(self.layout.border.top)
+    }
+}
+
+/// Rows of the first operand of a step in a chain.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Held<'a> {
+    pub buffer: &'a [f32],
+    /// The row that stands first in the buffer, counted with the border above the map.
+    pub first_row: usize,
 }
 
 /// The values that a step reads, where they lie.
@@ -28,13 +47,20 @@ pub(in super::super) struct Operands<'a> {
     pub network: &'a Network,
     pub views: &'a [View],
     pub slots: &'a [AlignedBuffer],
+    /// The first operand, if it does not stand in a slot.
+    pub held: Option<Held<'a>>,
 }
 
 impl<'a> Operands<'a> {
     pub fn get(&self, index: usize) -> Option<Operand<'a>> {
-        self.views.get(index).map(|&view| self.of(view))
+        let operand = self.views.get(index).map(|&view| self.of(view))?;
+        Some(match self.held.filter(|_| index == 0) {
+            Some(Held { buffer, first_row }) => Operand { buffer, first_row, ..operand },
+            None => operand,
+        })
     }
 
+    /// All of them, where all stand in slots.
     pub fn iter(&self) -> impl Iterator<Item = Operand<'a>> {
         self.views.iter().map(|&view| self.of(view))
     }
@@ -42,7 +68,8 @@ impl<'a> Operands<'a> {
     fn of(&self, view: View) -> Operand<'a> {
         let value = view.value.0;
         let layout = self.network.values[value];
-        Operand { buffer: &self.slots[self.network.slots[value]], layout, padding: view.padding }
+        let buffer = &self.slots[self.network.slots[value]];
+        Operand { buffer, layout, padding: view.padding, first_row: 0 }
     }
 }
 
