@@ -16,6 +16,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Folders of which every file must be declared in one visible list.
 const REGISTRIES: &[(&str, &str)] = &[
     ("crates/engraft-zoo/src/backbones", "crates/engraft-zoo/src/backbones.rs"),
+    ("crates/engraft-data/src/augment", "crates/engraft-data/src/augment.rs"),
     ("crates/engraft-cli/src/verbs", "crates/engraft-cli/src/verbs.rs"),
 ];
 

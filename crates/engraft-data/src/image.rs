@@ -15,7 +15,7 @@ pub struct Image {
 
 /// Pixels whose number does not fit the stated size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an image of {width}x{height} holds {found} bytes, expected width x height x 3, neither of them 0")]
+#[error("an image of {width}x{height} holds {found} values, expected width x height x 3, neither of them 0")]
 pub struct ImageSizeError {
     width: usize,
     height: usize,
@@ -28,11 +28,17 @@ impl Image {
     /// # Errors
     /// If that is not so.
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Result<Image, ImageSizeError> {
-        let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
-        if width == 0 || height == 0 || expected != Some(pixels.len()) {
-            return Err(ImageSizeError { width, height, found: pixels.len() });
-        }
+        Image::check_size(width, height, pixels.len())?;
         Ok(Image { width, height, pixels })
+    }
+
+    /// Whether `found` values are three for each pixel of an image of that size.
+    pub(crate) fn check_size(width: usize, height: usize, found: usize) -> Result<(), ImageSizeError> {
+        let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
+        if width == 0 || height == 0 || expected != Some(found) {
+            return Err(ImageSizeError { width, height, found });
+        }
+        Ok(())
     }
 
     /// Identifies what is seen: the digest of size and pixels, equal for one picture in two lossless formats.

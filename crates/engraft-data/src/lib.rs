@@ -1,11 +1,14 @@
-//! Finding, decoding and resizing labelled images.
+//! Finding, decoding, resizing and augmenting labelled images.
 //!
 //! [`scan`] finds the images of a folder of class folders, [`read_and_decode`] turns one file into an [`Image`]
-//! within a [`MemoryBudget`], [`fit_image`] brings it to the input size of a network.
+//! within a [`MemoryBudget`], [`fit_image`] brings it to the input size of a network,
+//! [`augment`] makes further samples out of it.
 
+pub mod augment;
 mod budget;
 mod decode;
 mod digest;
+mod encode;
 mod image;
 mod named;
 mod output_mark;
@@ -13,11 +16,14 @@ mod read;
 mod resize;
 mod rng;
 mod scan;
+mod standardize;
+mod validation_split;
 
 pub use self::image::{Image, ImageSizeError};
 pub use budget::{MemoryBudget, Permit};
 pub use decode::{DecodeError, Limits, decode, is_decoding};
 pub use digest::{Digest, DigestParseError};
+pub use encode::encode_png;
 pub use named::UnknownName;
 pub use output_mark::OUTPUT_MARK;
 pub use read::{ReadError, ReadFile, ReadImage, read_and_decode, read_bytes};
@@ -26,6 +32,8 @@ pub use rng::Rng;
 pub use scan::{
     Dataset, FlatScan, FoundFile, Part, Sample, ScanError, Skipped, TestSet, scan, scan_flat, scan_test,
 };
+pub use standardize::{Standardization, StandardizeError, Standardizer};
+pub use validation_split::validation_split;
 
 /// Names what decodes and resizes: part of the key of every stored feature, since another version may give other pixels.
 pub const DECODER_REVISION: &str = "engraft-data 1, image 0.25.10, zune-jpeg 0.5.15, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3, fast_image_resize 6.1.0";
