@@ -26,6 +26,16 @@ pub(crate) trait Architecture: Debug + Sync {
         official_weights: bool,
     ) -> Result<NodeId, GraphError>;
 
+    /// Where its pooling layer has a name.
+    fn pool_name(&self) -> PoolName {
+        PoolName::Always
+    }
+
+    /// The fraction dropped before the classifier by a layer called `top_dropout`, if there is one.
+    fn top_dropout_rate(&self) -> Option<f32> {
+        None
+    }
+
     /// Adds what stands behind the last map of a network without classifier and without pooling.
     fn finished(
         &self,
@@ -40,22 +50,31 @@ pub(crate) trait Architecture: Debug + Sync {
     fn pooled(
         &self,
         net: &mut GraphBuilder,
-        _names: &mut LayerNames,
+        names: &mut LayerNames,
         maps: NodeId,
         pooling: Pooling,
     ) -> Result<NodeId, GraphError> {
-        pooling.named(net, maps)
+        match self.pool_name() {
+            PoolName::Always => pooling.named(net, maps),
+            PoolName::BeforeClassifier | PoolName::Never => pooling.unnamed(net, names, maps),
+        }
     }
 
     /// Adds the classifier, without its softmax.
     fn logits(
         &self,
         net: &mut GraphBuilder,
-        _names: &mut LayerNames,
+        names: &mut LayerNames,
         maps: NodeId,
     ) -> Result<NodeId, GraphError> {
-        let features = Pooling::Average.named(net, maps)?;
-        net.dense("predictions", features, CLASSES)
+        let mut x = match self.pool_name() {
+            PoolName::Always | PoolName::BeforeClassifier => Pooling::Average.named(net, maps)?,
+            PoolName::Never => Pooling::Average.unnamed(net, names, maps)?,
+        };
+        if let Some(rate) = self.top_dropout_rate() {
+            x = net.dropout("top_dropout", x, rate)?;
+        }
+        net.dense("predictions", x, CLASSES)
     }
 
     /// The ways in which files made with PyTorch name the weights, each as pairs of a node and the PyTorch module that holds
@@ -63,6 +82,17 @@ pub(crate) trait Architecture: Debug + Sync {
     fn pytorch_modules(&self) -> Vec<Vec<(String, String)>> {
         Vec::new()
     }
+}
+
+/// Where Keras names the layer that pools `avg_pool` or `max_pool`; elsewhere it is counted like any unnamed layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PoolName {
+    /// With classifier and without.
+    Always,
+    /// Only with the classifier.
+    BeforeClassifier,
+    /// Never.
+    Never,
 }
 
 /// What makes a vector of a map.

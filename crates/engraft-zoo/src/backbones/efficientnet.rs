@@ -6,7 +6,7 @@ use engraft_graph::{GraphBuilder, GraphError, NodeId, Op, Padding};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::Architecture,
     layers::{LayerNames, channels_of_8, pad_for_stride_2},
     mbconv::{Block, BlockKind, norm_and_silu, stochastic_depth_rate},
     pixel_scaling::TORCH_STANDARD_DEVIATION,
@@ -106,15 +106,8 @@ impl Architecture for EfficientNet {
         norm_and_silu(net, "top", x)
     }
 
-    fn logits(
-        &self,
-        net: &mut GraphBuilder,
-        _names: &mut LayerNames,
-        maps: NodeId,
-    ) -> Result<NodeId, GraphError> {
-        let features = Pooling::Average.named(net, maps)?;
-        let features = net.dropout("top_dropout", features, self.dropout_rate)?;
-        net.dense("predictions", features, CLASSES)
+    fn top_dropout_rate(&self) -> Option<f32> {
+        Some(self.dropout_rate)
     }
 }
 

@@ -6,7 +6,7 @@ use engraft_graph::{GraphBuilder, GraphError, NodeId, Padding};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::Architecture,
     layers::LayerNames,
     mbconv::{
         Block,
@@ -147,15 +147,8 @@ impl Architecture for EfficientNetV2 {
         norm_and_silu(net, "top", x)
     }
 
-    fn logits(
-        &self,
-        net: &mut GraphBuilder,
-        _names: &mut LayerNames,
-        maps: NodeId,
-    ) -> Result<NodeId, GraphError> {
-        let features = Pooling::Average.named(net, maps)?;
-        let features = net.dropout("top_dropout", features, DROPOUT_RATE)?;
-        net.dense("predictions", features, CLASSES)
+    fn top_dropout_rate(&self) -> Option<f32> {
+        Some(DROPOUT_RATE)
     }
 }
 

@@ -7,7 +7,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, NodeId};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, Pooling},
+    architecture::{Architecture, PoolName},
     branches::{Branch, BranchBuilder, Step, conv, same_conv2d, stem, valid},
     layers::{LayerNames, conv2d_with_bias},
 };
@@ -55,14 +55,8 @@ impl Architecture for InceptionResNetV2 {
         builder.named_conv(names, &same_conv2d(HEAD_CHANNELS, 1, 1), x)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
+    fn pool_name(&self) -> PoolName {
+        PoolName::BeforeClassifier
     }
 }
 

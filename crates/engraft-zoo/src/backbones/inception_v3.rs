@@ -7,7 +7,7 @@ use engraft_graph::{GraphBuilder, GraphError, NodeId};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, Pooling},
+    architecture::{Architecture, PoolName},
     branches::{Branch, BranchBuilder, Step, conv, same_conv2d, stem, valid},
     layers::LayerNames,
 };
@@ -50,14 +50,8 @@ impl Architecture for InceptionV3 {
         Ok(x)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
+    fn pool_name(&self) -> PoolName {
+        PoolName::BeforeClassifier
     }
 }
 

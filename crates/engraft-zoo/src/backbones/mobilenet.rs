@@ -6,7 +6,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, Margins, NodeId, Op, P
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::{Architecture, CLASSES, PoolName},
     layers::{LayerNames, conv2d_with_bias, pooled_pixel},
 };
 
@@ -97,14 +97,8 @@ impl Architecture for MobileNet {
         Ok(x)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
+    fn pool_name(&self) -> PoolName {
+        PoolName::BeforeClassifier
     }
 
     fn logits(

@@ -6,7 +6,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, NodeId, Padding};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::{Architecture, PoolName},
     layers::{LayerNames, channels_of_8, pad_for_stride_2},
 };
 
@@ -95,24 +95,8 @@ impl Architecture for MobileNetV2 {
         net.activation("out_relu", x, Activation::Relu6)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
-    }
-
-    fn logits(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-    ) -> Result<NodeId, GraphError> {
-        let features = Pooling::Average.unnamed(net, names, maps)?;
-        net.dense("predictions", features, CLASSES)
+    fn pool_name(&self) -> PoolName {
+        PoolName::Never
     }
 }
 

@@ -6,7 +6,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, Margins, NodeId, Op, P
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::{Architecture, PoolName},
     layers::{LayerNames, pad_for_stride_2, separable_conv2d},
 };
 
@@ -178,24 +178,8 @@ impl Architecture for NasNet {
         net.activation(&names.next("activation"), x, Activation::Relu)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
-    }
-
-    fn logits(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-    ) -> Result<NodeId, GraphError> {
-        let features = Pooling::Average.unnamed(net, names, maps)?;
-        net.dense("predictions", features, CLASSES)
+    fn pool_name(&self) -> PoolName {
+        PoolName::Never
     }
 }
 

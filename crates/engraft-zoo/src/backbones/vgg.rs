@@ -7,7 +7,7 @@ use engraft_graph::{Activation, Conv2d, GraphBuilder, GraphError, NodeId, Op, Pa
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, CLASSES, Pooling},
+    architecture::{Architecture, CLASSES, PoolName},
     layers::LayerNames,
 };
 
@@ -70,14 +70,8 @@ impl Architecture for Vgg {
         Ok(x)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
+    fn pool_name(&self) -> PoolName {
+        PoolName::BeforeClassifier
     }
 
     fn logits(

@@ -6,7 +6,7 @@ use engraft_graph::{Activation, GraphBuilder, GraphError, NodeId, Padding};
 
 use crate::{
     BackboneSpec, PixelScaling, Preprocessing,
-    architecture::{Architecture, Pooling},
+    architecture::{Architecture, PoolName},
     layers::{LayerNames, separable_conv2d},
 };
 
@@ -79,14 +79,8 @@ impl Architecture for Xception {
         Ok(x)
     }
 
-    fn pooled(
-        &self,
-        net: &mut GraphBuilder,
-        names: &mut LayerNames,
-        maps: NodeId,
-        pooling: Pooling,
-    ) -> Result<NodeId, GraphError> {
-        pooling.unnamed(net, names, maps)
+    fn pool_name(&self) -> PoolName {
+        PoolName::BeforeClassifier
     }
 }
 
