@@ -1,16 +1,21 @@
 //! Feature store, classifier heads, cross-validation, metrics and reports.
 
 mod cross_validate;
+mod early_stopping;
 mod embed;
 mod error;
 mod features; // start here
 mod folds;
 mod groups;
 mod head;
+mod initializer;
 mod logistic;
 mod metrics;
+mod optimizer;
 mod progress;
 mod report;
+mod schedule;
+mod setting;
 mod store;
 
 mod cholesky;
@@ -23,8 +28,12 @@ pub use features::Features;
 pub use folds::{FoldWarning, Folds};
 pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
+pub use initializer::{glorot_limit, initial_parameters};
 pub use logistic::{FittedHead, TOLERANCE, fit};
 pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
+pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use progress::{Progress, Silent};
 pub use report::{classification_table, confused_pairs, confusion_table, report, summary};
+pub use schedule::{Plateau, Schedule};
+pub use setting::SettingError;
 pub use store::{FeatureKey, FeatureSpace, Store, StoreError, StoreInfo, StoreLocation, StoredFeatures};
