@@ -13,7 +13,7 @@ use std::{fmt, str::FromStr};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, parse};
+use crate::setting::{SettingError, parse, require};
 pub use adam::Adam;
 pub use adamw::AdamW;
 pub use rmsprop::RmsProp;
@@ -56,7 +56,7 @@ impl Optimizer {
     pub fn check(&self) -> Result<(), SettingError> {
         let decay = self.rule().weight_decay();
         let fits = decay >= 0.0 && decay.is_finite();
-        SettingError::unless(fits, "weight_decay", decay, "a number that is not negative")?;
+        require(fits, "weight_decay", decay, "a number that is not negative")?;
         self.rule().check()
     }
 

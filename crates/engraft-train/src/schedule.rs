@@ -6,7 +6,7 @@ use std::{f64::consts::PI, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, parse};
+use crate::setting::{SettingError, parse, require};
 pub use plateau::Plateau;
 pub(crate) use plateau::PlateauState;
 
@@ -63,13 +63,13 @@ impl Schedule {
         match *self {
             Schedule::Constant => Ok(()),
             Schedule::Step { every, factor } => {
-                SettingError::unless(every > 0, "every", every, "at least 1 epoch")?;
+                require(every > 0, "every", every, "at least 1 epoch")?;
                 check_factor(factor)
             }
             Schedule::Cosine { warmup, least } => {
                 let expected = format!("fewer than the {epochs} epochs of training");
-                SettingError::unless(warmup < epochs, "warmup", warmup, &expected)?;
-                SettingError::unless((0.0..=1.0).contains(&least), "least", least, "a number from 0 to 1")
+                require(warmup < epochs, "warmup", warmup, &expected)?;
+                require((0.0..=1.0).contains(&least), "least", least, "a number from 0 to 1")
             }
             Schedule::Plateau(plateau) => plateau.check(),
         }
@@ -107,7 +107,7 @@ impl FromStr for Schedule {
 
 fn check_factor(factor: f64) -> Result<(), SettingError> {
     let fits = factor > 0.0 && factor < 1.0;
-    SettingError::unless(fits, "factor", factor, "a number between 0 and 1")
+    require(fits, "factor", factor, "a number between 0 and 1")
 }
 
 #[cfg(test)]

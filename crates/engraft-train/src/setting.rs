@@ -15,18 +15,16 @@ pub struct SettingError {
     pub problem: String,
 }
 
-impl SettingError {
-    /// Nothing if `fits`, else that `setting` should be what `expected` says.
-    pub(crate) fn unless(
-        fits: bool,
-        setting: &'static str,
-        found: impl ToString,
-        expected: &str,
-    ) -> Result<(), SettingError> {
-        let error =
-            || SettingError { setting, found: found.to_string(), problem: format!("expected {expected}") };
-        fits.then_some(()).ok_or_else(error)
-    }
+/// Nothing if `fits`, else that `setting` should be what `expected` says.
+pub(crate) fn require(
+    fits: bool,
+    setting: &'static str,
+    found: impl ToString,
+    expected: &str,
+) -> Result<(), SettingError> {
+    let error =
+        || SettingError { setting, found: found.to_string(), problem: format!("expected {expected}") };
+    fits.then_some(()).ok_or_else(error)
 }
 
 /// Reads `text` as a value that is serialised with its name in a field `name` beside its settings.

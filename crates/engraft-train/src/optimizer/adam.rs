@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Step, UpdateRule};
-use crate::setting::SettingError;
+use crate::setting::{SettingError, require};
 
 /// Settings of Adam, as `keras.optimizers.Adam`: epsilon is the paper's "epsilon hat", added to the root of the second moment
 /// before its bias is corrected.
@@ -41,10 +41,10 @@ impl UpdateRule for Adam {
 
     fn check(&self) -> Result<(), SettingError> {
         for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-            SettingError::unless((0.0..1.0).contains(&beta), name, beta, "a number from 0 to below 1")?;
+            require((0.0..1.0).contains(&beta), name, beta, "a number from 0 to below 1")?;
         }
         let epsilon_fits = self.epsilon > 0.0 && self.epsilon.is_finite();
-        SettingError::unless(epsilon_fits, "epsilon", self.epsilon, "a positive number")
+        require(epsilon_fits, "epsilon", self.epsilon, "a positive number")
     }
 
     fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {

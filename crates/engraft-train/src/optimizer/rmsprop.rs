@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Step, UpdateRule};
-use crate::setting::SettingError;
+use crate::setting::{SettingError, require};
 
 /// Settings of RMSprop, as `keras.optimizers.RMSprop`.
 ///
@@ -45,10 +45,10 @@ impl UpdateRule for RmsProp {
 
     fn check(&self) -> Result<(), SettingError> {
         let momentum_fits = (0.0..=1.0).contains(&self.momentum);
-        SettingError::unless(momentum_fits, "momentum", self.momentum, "a number from 0 to 1")?;
-        SettingError::unless((0.0..1.0).contains(&self.rho), "rho", self.rho, "a number from 0 to below 1")?;
+        require(momentum_fits, "momentum", self.momentum, "a number from 0 to 1")?;
+        require((0.0..1.0).contains(&self.rho), "rho", self.rho, "a number from 0 to below 1")?;
         let epsilon_fits = self.epsilon > 0.0 && self.epsilon.is_finite();
-        SettingError::unless(epsilon_fits, "epsilon", self.epsilon, "a positive number")
+        require(epsilon_fits, "epsilon", self.epsilon, "a positive number")
     }
 
     fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {

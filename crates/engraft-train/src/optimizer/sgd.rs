@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Step, UpdateRule};
-use crate::setting::SettingError;
+use crate::setting::{SettingError, require};
 
 /// Settings of stochastic gradient descent, as `keras.optimizers.SGD`.
 ///
@@ -30,7 +30,7 @@ impl UpdateRule for Sgd {
 
     fn check(&self) -> Result<(), SettingError> {
         let fits = (0.0..=1.0).contains(&self.momentum);
-        SettingError::unless(fits, "momentum", self.momentum, "a number from 0 to 1")
+        require(fits, "momentum", self.momentum, "a number from 0 to 1")
     }
 
     fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check_factor;
-use crate::setting::SettingError;
+use crate::setting::{SettingError, require};
 
 /// Settings and defaults of Keras' `ReduceLROnPlateau`.
 ///
@@ -33,12 +33,7 @@ impl Plateau {
     pub(super) fn check(&self) -> Result<(), SettingError> {
         check_factor(self.factor)?;
         for (name, found) in [("min_delta", self.min_delta), ("min_learning_rate", self.min_learning_rate)] {
-            SettingError::unless(
-                found >= 0.0 && found.is_finite(),
-                name,
-                found,
-                "a number that is not negative",
-            )?;
+            require(found >= 0.0 && found.is_finite(), name, found, "a number that is not negative")?;
         }
         Ok(())
     }
