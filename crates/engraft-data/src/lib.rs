@@ -4,6 +4,7 @@
 //! within a [`MemoryBudget`], [`fit_image`] brings it to the input size of a network,
 //! [`augment`] makes further samples out of it.
 
+mod atomic_file;
 pub mod augment;
 mod budget;
 mod decode;
@@ -20,6 +21,7 @@ mod standardize;
 mod validation_split;
 
 pub use self::image::{Image, ImageSizeError};
+pub use atomic_file::{check_writable, write_file};
 pub use budget::{MemoryBudget, Permit};
 pub use decode::{DecodeError, Limits, decode, is_decoding};
 pub use digest::{Digest, DigestParseError};

@@ -19,6 +19,13 @@ impl Rng {
         Rng { state: std::array::from_fn(|_| next_split_mix(&mut split_mix)) }
     }
 
+    /// A generator for one of many places that share a seed, such as `[epoch, image]`; those of other places, and of paths
+    /// of another length, are unrelated to it.
+    pub fn derived(seed: u64, path: &[u64]) -> Rng {
+        let step = |state, part: &u64| Rng::new(state).next_u64().wrapping_add(*part);
+        Rng::new(path.iter().fold(seed, step))
+    }
+
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         let [s0, s1, s2, s3] = &mut self.state;
@@ -110,6 +117,17 @@ mod tests {
             9_973_669_472_204_895_162,
         ];
         assert_eq!(want.map(|_| rng.next_u64()), want);
+    }
+
+    #[test]
+    fn every_place_has_its_own_numbers() {
+        let paths: [&[u64]; 7] = [&[], &[0], &[1], &[0, 0], &[0, 1], &[1, 0], &[u64::MAX]];
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in [0, 1, u64::MAX] {
+            for path in paths {
+                assert!(firsts.insert(Rng::derived(seed, path).next_u64()), "seed {seed}, {path:?}");
+            }
+        }
     }
 
     #[test]

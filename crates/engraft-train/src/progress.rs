@@ -1,5 +1,9 @@
 //! How long computations tell their caller where they are, and learn that they should stop.
 
+use std::time::Duration;
+
+use crate::history::EpochRecord;
+
 /// Receives the progress of a computation; called from any of its threads.
 pub trait Progress: Sync {
     /// A stage of `total` steps begins, for example `"embedding"` with one step per image.
@@ -7,6 +11,9 @@ pub trait Progress: Sync {
 
     /// One step of the stage is done.
     fn step(&self);
+
+    /// An epoch of training is done; `elapsed` is what it took, validation included.
+    fn epoch(&self, _record: &EpochRecord, _elapsed: Duration) {}
 
     /// Something happened that a person should know of although the work goes on.
     fn warn(&self, _message: &str) {}
