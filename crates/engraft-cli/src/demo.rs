@@ -3,7 +3,7 @@
 mod axes;
 mod bar;
 mod bubble;
-mod canvas;
+pub mod canvas;
 mod color;
 mod draws;
 mod encode;
@@ -13,7 +13,7 @@ mod pie;
 mod radar;
 mod shape;
 mod style;
-mod text;
+pub mod text;
 mod treemap;
 mod words;
 

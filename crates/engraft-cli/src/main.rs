@@ -5,6 +5,7 @@ mod exit;
 mod options;
 mod output;
 mod progress;
+mod sheet;
 mod verbs;
 
 use std::process::ExitCode;

@@ -23,7 +23,10 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 }
 
 /// Replaces the file at `path` by `bytes`: a reader sees the old content or the new one, never a part.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = temporary_beside(path)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
     file.persist(path).map_err(|error| Error::io(path)(error.error))?;

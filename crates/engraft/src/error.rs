@@ -26,6 +26,9 @@ pub enum Error {
     /// A head cannot be trained or judged.
     #[error(transparent)]
     Train(#[from] engraft_train::Error),
+    /// An augmentation is unknown or out of its range.
+    #[error(transparent)]
+    Augment(#[from] engraft_data::augment::AugmentError),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -149,7 +152,9 @@ impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
-            Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
+            Error::Setting { .. } | Error::Augment(_) | Error::Engine(EngineError::Kernel(_)) => {
+                ErrorCategory::Usage
+            }
             Error::Zoo(engraft_zoo::ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
             Error::Interrupted => ErrorCategory::Interrupted,

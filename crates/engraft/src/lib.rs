@@ -15,6 +15,7 @@
 //!
 //! Work is done in the current rayon pool; [`thread_pool`] makes one of another size. Results do not depend on it.
 
+mod augment;
 mod backbone;
 mod classifier; // start here
 mod error;
@@ -28,13 +29,16 @@ mod model_file;
 mod skipped;
 mod tensors_digest;
 
-pub use atomic_file::check_writable;
+pub use atomic_file::{check_writable, write as write_file};
+pub use augment::{AugmentOptions, AugmentReport, ClassCopies, Preview, augment_folder, read_augmentation};
 pub use backbone::{Backbone, BackboneInfo};
 pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
     Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
-pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode};
+pub use engraft_data::{
+    Filter, Fit, Image, Limits, Rng, UnknownName, augment as augmentations, decode, encode_png,
+};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
