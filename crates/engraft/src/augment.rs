@@ -161,8 +161,7 @@ impl AugmentReport {
         for ClassCopies { class, images, written } in &self.classes {
             text += &format!("{:<24} {images:>6} images {written:>8} copies\n", skipped::printable(class));
         }
-        let settings = serde_json::to_string(&self.augmentation).unwrap_or_default();
-        text += &format!("{} images, {} copies of {settings}\n", self.images, self.written);
+        text += &format!("{} images, {} copies by {}\n", self.images, self.written, self.augmentation);
         text + &skipped::summary(&self.skipped, self.ignored)
     }
 }
