@@ -12,6 +12,7 @@ mod metrics;
 mod progress;
 mod report;
 mod store;
+mod views;
 
 mod cholesky;
 mod matrix;
@@ -28,3 +29,4 @@ pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
 pub use progress::{Progress, Silent};
 pub use report::{classification_table, confused_pairs, confusion_table, report, summary};
 pub use store::{FeatureKey, FeatureSpace, Store, StoreError, StoreInfo, StoreLocation, StoredFeatures};
+pub use views::Views;
