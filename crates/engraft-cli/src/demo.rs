@@ -3,7 +3,7 @@
 mod axes;
 mod bar;
 mod bubble;
-mod canvas;
+pub mod canvas;
 mod color;
 mod draws;
 mod encode;

@@ -6,6 +6,7 @@ mod options;
 mod output;
 mod plot;
 mod progress;
+mod sheet;
 mod verbs;
 
 use std::{panic, process::ExitCode};

@@ -36,6 +36,8 @@ verbs! {
     compare => Compare,
     /// Write the backbone's features of images to a file
     embed => Embed,
+    /// Write augmented copies of images, to see what a model will see
+    augment => Augment,
     /// Show what is in a model file
     inspect => Inspect,
     /// List the backbones

@@ -3,6 +3,7 @@
 //! A new one is a file in `augment/` and a line in the list below. An image goes through the list from top to bottom;
 //! neighbouring geometric ones are multiplied into one affine map and resampled once.
 
+mod display;
 mod error;
 mod parse;
 mod presets;

@@ -9,7 +9,10 @@ use crate::Error;
 /// Which images are held out in which fold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folds {
+    /// Per row of features: per image, if each has a single view.
     assignment: Vec<Option<usize>>,
+    /// Rows of one image, which follow one another.
+    views: usize,
     count: usize,
     warnings: Vec<FoldWarning>,
 }
@@ -66,7 +69,15 @@ impl Folds {
         let fold_of_group = deal(per_class.clone(), count, seed);
         let assignment = groups.iter().map(|&group| fold_of_group[group]).collect();
         let warnings = warnings(labels, &per_class, requested, count);
-        Ok(Folds { assignment, count, warnings })
+        Ok(Folds { assignment, views: 1, count, warnings })
+    }
+
+    /// The same folds for feature rows of which `views` follow one another for each image: all of them are trained on or none,
+    /// and the first one, that of the untouched image, is held out for the others.
+    pub fn with_views(mut self, views: usize) -> Folds {
+        self.assignment = self.assignment.iter().flat_map(|&fold| std::iter::repeat_n(fold, views)).collect();
+        self.views = views;
+        self
     }
 
     /// Number of folds: at least two, or none where nothing can be held out.
@@ -74,7 +85,7 @@ impl Folds {
         self.count
     }
 
-    /// The fold in which each image is held out; `None` for images that are always trained on.
+    /// The fold of each row's image; `None` for images that are always trained on.
     pub fn assignment(&self) -> &[Option<usize>] {
         &self.assignment
     }
@@ -84,9 +95,12 @@ impl Folds {
         &self.warnings
     }
 
-    /// The images trained on and the images held out in `fold`.
+    /// The rows trained on and the rows held out in `fold`; further views of a held-out image are in neither.
     pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
-        (0..self.assignment.len()).partition(|&image| self.assignment[image] != Some(fold))
+        let (train, mut held_out): (Vec<usize>, Vec<usize>) =
+            (0..self.assignment.len()).partition(|&row| self.assignment[row] != Some(fold));
+        held_out.retain(|row| row.is_multiple_of(self.views));
+        (train, held_out)
     }
 }
 
@@ -184,6 +198,20 @@ mod tests {
                 |fold| folds.split(fold).1.iter().map(|&image| groups[image]).collect::<HashSet<_>>().len();
             let sizes: Vec<usize> = (0..5).map(groups_in).collect();
             assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "seed {seed}: {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn all_views_of_an_image_are_trained_on_or_none_and_the_first_is_held_out() {
+        let labels = [0, 1].repeat(6);
+        let images = Folds::new(&labels, &each_its_own(12), 2, 3, 4).unwrap();
+        let views = images.clone().with_views(3);
+        assert_eq!(views.assignment().len(), 36);
+        for fold in 0..3 {
+            let ((train, held_out), (train_rows, held_out_rows)) = (images.split(fold), views.split(fold));
+            let all_views: Vec<usize> = train.iter().flat_map(|image| image * 3..image * 3 + 3).collect();
+            assert_eq!(train_rows, all_views, "fold {fold}");
+            assert_eq!(held_out_rows, held_out.iter().map(|image| image * 3).collect::<Vec<_>>());
         }
     }
 

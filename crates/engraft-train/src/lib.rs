@@ -21,6 +21,7 @@ mod report;
 mod schedule;
 mod setting;
 mod store;
+mod views;
 
 mod cholesky;
 mod matrix;
@@ -46,3 +47,4 @@ pub use report::{classification_table, confused_pairs, confusion_table, report, 
 pub use schedule::{Plateau, Schedule};
 pub use setting::SettingError;
 pub use store::{FeatureKey, FeatureSpace, Store, StoreError, StoreInfo, StoreLocation, StoredFeatures};
+pub use views::Views;

@@ -190,9 +190,13 @@ mod tests {
         let shared = SharedRows::new(features);
         let all = || (0..rows).collect::<Vec<usize>>();
         let (held_out, train): (Vec<_>, Vec<_>) = all().into_iter().partition(|row| row % 6 == 1);
+        // Of each two rows of an image that is held out, the second is in neither list.
+        let part: Vec<usize> = train.iter().copied().filter(|row| row % 6 != 2).collect();
+        let neither = WeightSpace::of_fold(&shared, part.clone(), held_out.clone());
         for (name, by_weights, train, held_out) in [
             ("all", WeightSpace::of_all(&shared), all(), vec![]),
-            ("fold", WeightSpace::of_fold(&shared, train.clone(), held_out.clone()), train, held_out),
+            ("fold", WeightSpace::of_fold(&shared, train.clone(), held_out.clone()), train, held_out.clone()),
+            ("fold of views", neither, part, held_out),
         ] {
             let standardisation = Standardisation::of(features, &train);
             let [x, unseen] = [&train, &held_out].map(|rows| standardisation.apply(features, rows));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use engraft_data::{Digest, Fit, Sample, Skipped};
-use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress};
+use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress, Views};
 
 use crate::Error;
 
@@ -14,7 +14,7 @@ pub(crate) struct EmbeddedPart {
     pub labels: Vec<usize>,
     pub file_hashes: Vec<Digest>,
     pub pixel_hashes: Vec<Digest>,
-    /// Per fit, `[rows, features]`, row-major.
+    /// Per fit, `[images * views, features]`, row-major; the views of an image follow one another.
     pub features: Vec<Vec<f32>>,
     pub skipped: Vec<Skipped>,
 }
@@ -39,17 +39,18 @@ impl EmbeddedPart {
     }
 }
 
-/// Embeds `samples` under each of `fits`.
+/// Embeds the views of `samples` under each of `fits`.
 pub(crate) fn embed(
     embedder: &Embedder,
     samples: &[Sample],
     fits: &[Fit],
+    views: Option<&Views>,
     stage: &str,
     progress: &dyn Progress,
 ) -> Result<EmbeddedPart, Error> {
     let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
     let mut part = EmbeddedPart { features: vec![Vec::new(); fits.len()], ..EmbeddedPart::default() };
-    let Usable { images, skipped } = embed_usable(embedder, &paths, fits, stage, progress)?;
+    let Usable { images, skipped } = embed_usable(embedder, &paths, fits, views, stage, progress)?;
     for (index, image) in images {
         part.relative.push(samples[index].relative.clone());
         part.labels.push(samples[index].class);
@@ -69,17 +70,18 @@ pub(crate) struct Usable {
     pub skipped: Vec<Skipped>,
 }
 
-/// Embeds the files at `paths` under each of `fits`.
+/// Embeds the views of the files at `paths` under each of `fits`.
 pub(crate) fn embed_usable(
     embedder: &Embedder,
     paths: &[&Path],
     fits: &[Fit],
+    views: Option<&Views>,
     stage: &str,
     progress: &dyn Progress,
 ) -> Result<Usable, Error> {
     progress.begin(stage, paths.len());
     let mut usable = Usable::default();
-    for (index, result) in embedder.embed(paths, fits, progress).into_iter().enumerate() {
+    for (index, result) in embedder.embed(paths, fits, views, progress).into_iter().enumerate() {
         match result {
             Ok(image) => usable.images.push((index, image)),
             Err(EmbedError::Cancelled) => return Err(Error::Interrupted),

@@ -29,6 +29,9 @@ pub enum Error {
     /// A head cannot be trained or judged.
     #[error(transparent)]
     Train(engraft_train::Error),
+    /// An augmentation is unknown or out of its range.
+    #[error(transparent)]
+    Augment(#[from] engraft_data::augment::AugmentError),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -163,7 +166,9 @@ impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
-            Error::Setting { .. } | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
+            Error::Setting { .. } | Error::Augment(_) | Error::Engine(EngineError::Kernel(_)) => {
+                ErrorCategory::Usage
+            }
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,

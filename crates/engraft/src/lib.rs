@@ -15,6 +15,7 @@
 //!
 //! Work is done in the current rayon pool; [`thread_pool`] makes one of another size. Results do not depend on it.
 
+mod augment;
 mod backbone;
 mod classifier; // start here
 mod comparison;
@@ -36,13 +37,16 @@ mod tensors_digest;
 mod weights_status;
 
 pub use atomic_file::{check_writable, write_file};
+pub use augment::{AugmentOptions, AugmentReport, ClassCopies, Preview, augment_folder, read_augmentation};
 pub use backbone::{Backbone, BackboneInfo, PartInfo};
 pub use classifier::{
     Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
     Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
 pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
-pub use engraft_data::{Filter, Fit, Image, Limits, Rng, UnknownName, decode, is_decoding};
+pub use engraft_data::{
+    Filter, Fit, Image, Limits, Rng, UnknownName, augment as augmentations, decode, encode_png, is_decoding,
+};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
 pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};

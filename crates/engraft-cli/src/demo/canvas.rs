@@ -2,8 +2,8 @@
 
 use image::RgbImage;
 use tiny_skia::{
-    Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, Pixmap, Point, Shader,
-    SpreadMode, Stroke, StrokeDash, Transform,
+    Color, ColorU8, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, Pixmap, Point,
+    Shader, SpreadMode, Stroke, StrokeDash, Transform,
 };
 
 use super::{shape::Shape, text::Font};
@@ -72,6 +72,21 @@ impl Canvas {
         self.fill(&shape, Fill::Plain(text.color));
         if text.font.weight > 0.0 {
             self.stroke(&shape, text.color, text.font.weight * text.size_px);
+        }
+    }
+
+    /// Puts RGB pixels of `(width, height)` where their top left corner stands at `(left, top)`; what lies beyond the canvas
+    /// is left out.
+    pub fn put_picture(&mut self, left: usize, top: usize, (width, height): (usize, usize), rgb: &[u8]) {
+        let canvas_width = self.pixmap.width() as usize;
+        let visible = width.min(canvas_width.saturating_sub(left));
+        let rows = self.pixmap.pixels_mut().chunks_exact_mut(canvas_width).skip(top).take(height);
+        for (row, colors) in rows.zip(rgb.chunks_exact(3 * width)) {
+            for (pixel, [red, green, blue]) in
+                row.iter_mut().skip(left).take(visible).zip(colors.as_chunks().0)
+            {
+                *pixel = ColorU8::from_rgba(*red, *green, *blue, 255).premultiply();
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
+mod augment;
 mod combine;
 mod compare;
 mod embed;

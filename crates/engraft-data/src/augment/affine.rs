@@ -27,6 +27,13 @@ impl Affine {
         Affine { shift: [rows, columns], ..Affine::IDENTITY }
     }
 
+    /// Whether it turns the order of `[rows, columns]` round and does nothing else.
+    pub(super) fn mirrors(&self) -> Option<[bool; 2]> {
+        let [[row, 0.0], [0.0, column]] = self.matrix else { return None };
+        let is_mirror = self.shift == [0.0, 0.0] && row.abs() == 1.0 && column.abs() == 1.0;
+        is_mirror.then_some([row < 0.0, column < 0.0])
+    }
+
     /// The shift of the same map in coordinates measured from the first pixel of an image of that size.
     pub fn shift_from_corner(&self, height: usize, width: usize) -> [f64; 2] {
         let centre = [height, width].map(|len| len as f64 / 2.0 - 0.5);
@@ -72,6 +79,20 @@ mod tests {
         }
         assert_eq!(outer * Affine::IDENTITY, outer);
         assert_eq!(Affine::IDENTITY * outer, outer);
+    }
+
+    #[test]
+    fn only_whole_flips_are_mirrors() {
+        let scaled = |row, column| Affine::linear([[row, 0.0], [0.0, column]]);
+        for (map, want) in [
+            (scaled(1.0, -1.0), Some([false, true])),
+            (scaled(-1.0, -1.0), Some([true, true])),
+            (scaled(-1.0, 0.9), None),
+            (Affine::linear([[0.0, 1.0], [1.0, 0.0]]), None),
+            (Affine { shift: [0.0, 0.5], ..scaled(1.0, -1.0) }, None),
+        ] {
+            assert_eq!(map.mirrors(), want, "{map:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Augment, Draft, FloatImage, Setting,
     draws::{between, is_range},
+    float_image::whole_level,
 };
 use crate::rng::Rng;
 
@@ -31,6 +32,6 @@ impl Augment for Brightness {
 /// Source: Keras' `apply_brightness_shift`, which goes through Pillow's `ImageEnhance.Brightness`.
 pub fn scale_bytes(image: &mut FloatImage, factor: f32) {
     for value in &mut image.values {
-        *value = f32::from((f32::from(*value as u8) * factor) as u8);
+        *value = whole_level(whole_level(*value) * factor);
     }
 }

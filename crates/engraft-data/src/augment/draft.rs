@@ -32,9 +32,13 @@ impl Draft {
 
     /// The image with everything done that waited.
     pub fn image(&mut self) -> &mut FloatImage {
-        if self.pending != Affine::IDENTITY {
-            self.image = resample(&self.image, &self.pending, self.fill);
-            self.pending = Affine::IDENTITY;
+        let pending = std::mem::replace(&mut self.pending, Affine::IDENTITY);
+        match pending.mirrors() {
+            Some([rows, columns]) => {
+                rows.then(|| self.image.mirror_rows());
+                columns.then(|| self.image.mirror_columns());
+            }
+            None => self.image = resample(&self.image, &pending, self.fill),
         }
         &mut self.image
     }
@@ -50,6 +54,21 @@ impl Draft {
 mod tests {
     use super::*;
     use crate::augment::FillMode;
+
+    #[test]
+    fn whole_flips_need_no_resampling_and_give_what_it_would() {
+        let fill = Fill { mode: FillMode::Nearest, value: 0.0 };
+        for (height, width) in [(4, 5), (5, 4), (1, 1)] {
+            let values = (0..height * width * 3).map(|i| i as f32).collect();
+            let image = FloatImage::new(height, width, values).unwrap();
+            for [row, column] in [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]] {
+                let map = Affine::linear([[row, 0.0], [0.0, column]]);
+                let mut draft = Draft::new(image.clone(), fill);
+                draft.transform(map);
+                assert_eq!(draft.finish(), resample(&image, &map, fill), "{height} x {width}, {map:?}");
+            }
+        }
+    }
 
     #[test]
     fn geometric_changes_blur_once_however_many_there_are() {

@@ -25,7 +25,7 @@ impl FloatImage {
 
     /// The nearest image of 8 bits; what lies outside 0..=255 is clipped.
     pub fn to_image(&self) -> Image {
-        let pixels = self.values.iter().map(|value| value.round() as u8).collect();
+        let pixels = self.values.iter().map(|&value| nearest_level(value)).collect();
         Image { width: self.width, height: self.height, pixels }
     }
 
@@ -39,11 +39,56 @@ impl FloatImage {
         self.values.as_chunks_mut().0
     }
 
+    /// Turns the order of the rows round.
+    pub(super) fn mirror_rows(&mut self) {
+        let (row_len, height) = (self.width * 3, self.height);
+        let (upper, lower) = self.values.split_at_mut(height / 2 * row_len);
+        let from_below = lower.chunks_exact_mut(row_len).rev();
+        upper.chunks_exact_mut(row_len).zip(from_below).for_each(|(a, b)| a.swap_with_slice(b));
+    }
+
+    /// Turns the order of the columns round.
+    pub(super) fn mirror_columns(&mut self) {
+        let width = self.width;
+        self.pixels_mut().chunks_exact_mut(width).for_each(<[_]>::reverse);
+    }
+
     /// The smallest and the largest value of all channels.
     pub fn range(&self) -> (f32, f32) {
-        let start = (f32::INFINITY, f32::NEG_INFINITY);
-        self.values.iter().fold(start, |(low, high), &value| (low.min(value), high.max(value)))
+        // Several at a time: the compiler may not reorder comparisons of floats itself.
+        const LANES: usize = 16;
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+        let mut look = |lane: usize, value: f32| {
+            low[lane] = if value < low[lane] { value } else { low[lane] };
+            high[lane] = if value > high[lane] { value } else { high[lane] };
+        };
+        chunks.iter().for_each(|chunk| (0..LANES).for_each(|lane| look(lane, chunk[lane])));
+        rest.iter().for_each(|&value| look(0, value));
+        (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max))
     }
+}
+
+/// From here on `f32` has no digits behind the point, and the lowest byte of its bits is that of the number.
+const WHOLE_NUMBERS: f32 = (1 << 23) as f32;
+
+/// The whole level at or below `value`, within 0..=255; 0 for what is no number.
+///
+/// Written so that it becomes a few instructions for several values at a time, which Rust's conversions do not.
+#[inline]
+pub(super) fn whole_level(value: f32) -> f32 {
+    let value = if value > 0.0 { value } else { 0.0 };
+    let value = if value < 255.0 { value } else { 255.0 };
+    let nearest = (value + WHOLE_NUMBERS) - WHOLE_NUMBERS;
+    if nearest > value { nearest - 1.0 } else { nearest }
+}
+
+/// The nearest level, halves upwards.
+#[inline]
+fn nearest_level(value: f32) -> u8 {
+    let below = whole_level(value);
+    let nearest = if value - below >= 0.5 && below < 255.0 { below + 1.0 } else { below };
+    (nearest + WHOLE_NUMBERS).to_bits() as u8
 }
 
 impl From<&Image> for FloatImage {
@@ -61,6 +106,28 @@ mod tests {
     fn bytes_survive_the_way_there_and_back() {
         let image = Image::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
         assert_eq!(FloatImage::from(&image).to_image(), image);
+    }
+
+    #[test]
+    fn levels_are_those_of_the_conversions_of_rust() {
+        let quarters = (-40..=4200).map(|quarter| quarter as f32 / 4.0 / 4.0);
+        let values: Vec<f32> =
+            quarters.flat_map(|value| [value.next_down(), value, value.next_up()]).collect();
+        for &value in values.iter().chain(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30]) {
+            assert_eq!(whole_level(value), f32::from(value as u8), "{value}");
+            assert_eq!(nearest_level(value), value.round() as u8, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_range_is_over_all_values_whatever_their_number() {
+        for pixels in [1, 5, 6, 16, 33] {
+            let mut values: Vec<f32> = (0..pixels * 3).map(|i| 100.0 + i as f32).collect();
+            let largest = 99.0 + (pixels * 3) as f32;
+            assert_eq!(FloatImage::new(1, pixels, values.clone()).unwrap().range(), (100.0, largest));
+            values.reverse();
+            assert_eq!(FloatImage::new(1, pixels, values).unwrap().range(), (100.0, largest));
+        }
     }
 
     #[test]

@@ -104,9 +104,10 @@ fn from_table(mut table: Table) -> Result<Augmentation, AugmentError> {
     settings.check()
 }
 
-/// A number, `true`, `false`, a list with `:` between its items, or else a word.
+/// A number, `true`, `false`, a list with `:` between its items or behind a single one, or else a word.
 fn value_of(text: &str) -> Value {
     if text.contains(':') {
+        let text = text.strip_suffix(':').unwrap_or(text);
         return Value::Array(text.split(':').map(|item| value_of(item.trim())).collect());
     }
     let integer = text.parse().map(Value::Integer).ok();
@@ -208,6 +209,18 @@ mod tests {
             ("horizontal-flip=2", "`horizontal-flip` is 2, expected true"),
             ("rand-augment=2:31", "magnitude from 0 to 30"),
             ("mixup=0", "`mixup` is 0, expected a number above 0"),
+            ("zoom=:", "`zoom` is [\"\"], expected"),
+            ("zoom=0.5::2", "`zoom` is [0.5, \"\", 2], expected"),
+            ("crop=0:1", "`crop` is [0, 1], expected"),
+            ("shear=181", "`shear` is 181, expected"),
+            ("channel-shift=256", "`channel-shift` is 256, expected"),
+            ("greyscale=1.1", "`greyscale` is 1.1, expected"),
+            ("blur=-1:2", "`blur` is [-1, 2], expected"),
+            ("noise=-1", "`noise` is -1, expected"),
+            ("trivial-augment=3", "`trivial-augment` is 3, expected true or false"),
+            ("cutmix=-1", "`cutmix` is -1, expected"),
+            ("rescale=0", "`rescale` is 0, expected"),
+            ("featurewise-center=3", "`featurewise-center` is 3, expected true or false"),
             ("erasing=often", "`erasing` is \"often\", expected"),
         ] {
             let error = Augmentation::parse(text).unwrap_err().to_string();

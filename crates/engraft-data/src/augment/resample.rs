@@ -1,5 +1,9 @@
 //! Resampling an image along an affine map, bilinearly, with SciPy's ways to go on beyond the edge.
 
+mod oblique;
+mod tap;
+mod upright;
+
 use serde::{Deserialize, Serialize};
 
 use super::{affine::Affine, float_image::FloatImage, setting::Setting};
@@ -54,82 +58,31 @@ pub struct Fill {
 ///
 /// Source: `scipy.ndimage.affine_transform(order=1)` as Keras' `apply_affine_transform` calls it for each channel.
 pub fn resample(image: &FloatImage, map: &Affine, fill: Fill) -> FloatImage {
-    let (height, width) = (image.height, image.width);
+    let [row_shift, column_shift] = map.shift_from_corner(image.height, image.width);
     let [[row_row, row_column], [column_row, column_column]] = map.matrix;
-    let [row_shift, column_shift] = map.shift_from_corner(height, width);
-    let mut values = vec![0.0; image.values.len()];
-    for (row, out_row) in values.chunks_exact_mut(width * 3).enumerate() {
-        let row = row as f64;
-        let (row_start, column_start) = (row_shift + row * row_row, column_shift + row * column_row);
-        for (column, out) in out_row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let column = column as f64;
-            let at = (row_start + column * row_column, column_start + column * column_column);
-            *out = sample(image, at, fill);
-        }
-    }
-    FloatImage { height, width, values }
+    let values = if row_column == 0.0 && column_row == 0.0 {
+        upright::resample(image, (row_shift, row_row), (column_shift, column_column), fill)
+    } else {
+        oblique::resample(
+            image,
+            [row_shift, row_row, row_column],
+            [column_shift, column_row, column_column],
+            fill,
+        )
+    };
+    FloatImage { height: image.height, width: image.width, values }
 }
 
-/// Two neighbours along one axis and the share of the second.
-struct Tap {
-    low: usize,
-    high: usize,
-    share: f32,
-}
-
-#[inline]
-fn sample(image: &FloatImage, (row, column): (f64, f64), fill: Fill) -> [f32; 3] {
-    let taps = (tap(row, image.height, fill.mode), tap(column, image.width, fill.mode));
-    let (Some(rows), Some(columns)) = taps else { return [fill.value; 3] };
-    let pixels = image.pixels();
-    let (upper, lower) = (&pixels[rows.low * image.width..], &pixels[rows.high * image.width..]);
-    let (a, b) = (&upper[columns.low], &upper[columns.high]);
-    let (c, d) = (&lower[columns.low], &lower[columns.high]);
-    std::array::from_fn(|i| {
-        let (above, below) = (blend(a[i], b[i], columns.share), blend(c[i], d[i], columns.share));
-        blend(above, below, rows.share)
-    })
-}
-
+/// The value that lies `share` of the way from `first` to `second`.
 #[inline]
 fn blend(first: f32, second: f32, share: f32) -> f32 {
     first + (second - first) * share
 }
 
-/// The neighbours of a coordinate on an axis of `len` pixels, `None` where the fill value stands.
-#[inline]
-fn tap(coordinate: f64, len: usize, mode: FillMode) -> Option<Tap> {
-    let last = (len - 1) as f64;
-    let inside =
-        if coordinate >= 0.0 && coordinate <= last { coordinate } else { continued(coordinate, len, mode)? };
-    let low = inside as usize;
-    Some(Tap { low, high: (low + 1).min(len - 1), share: (inside - low as f64) as f32 })
-}
-
-/// The coordinate in `0..=len - 1` that shows what `mode` puts at one outside.
-#[cold]
-fn continued(coordinate: f64, len: usize, mode: FillMode) -> Option<f64> {
-    let last = (len - 1) as f64;
-    match mode {
-        FillMode::Constant => None,
-        FillMode::Nearest => Some(coordinate.clamp(0.0, last)),
-        FillMode::Reflect => {
-            // Measured from the outer border of the first pixel; within half a pixel of a border nothing changes.
-            let period = 2.0 * len as f64;
-            let along = (coordinate + 0.5).rem_euclid(period);
-            Some((along.min(period - along) - 0.5).clamp(0.0, last))
-        }
-        FillMode::Wrap if len == 1 => Some(0.0),
-        FillMode::Wrap if coordinate < 0.0 => {
-            Some((coordinate + last * ((-coordinate / last).trunc() + 1.0)).clamp(0.0, last))
-        }
-        FillMode::Wrap => Some((coordinate - last * (coordinate / last).trunc()).clamp(0.0, last)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
 
     fn row_of(values: &[f32]) -> FloatImage {
         FloatImage::new(1, values.len(), values.iter().flat_map(|&value| [value; 3]).collect()).unwrap()
@@ -162,6 +115,48 @@ mod tests {
                 assert!(shifted(columns, mode).iter().all(|value| (7.0..=40.0).contains(value)), "{mode}");
                 let moved = resample(&row_of(&[9.0]), &Affine::shift(columns, columns), fill);
                 assert!([7.0, 9.0].contains(&moved.values[0]), "{mode}");
+            }
+        }
+    }
+
+    /// Every pixel by itself, as the definition has it.
+    fn pixel_by_pixel(image: &FloatImage, map: &Affine, fill: Fill) -> Vec<f32> {
+        let ([row_shift, column_shift], matrix) =
+            (map.shift_from_corner(image.height, image.width), map.matrix);
+        let tap = |at, len| tap::tap(at, len, fill.mode);
+        let pixel = |row: f64, column: f64| {
+            let rows = tap(row_shift + row * matrix[0][0] + column * matrix[0][1], image.height);
+            let columns = tap(column_shift + row * matrix[1][0] + column * matrix[1][1], image.width);
+            let (Some(rows), Some(columns)) = (rows, columns) else { return [fill.value; 3] };
+            let at = |row: usize, column: usize| image.pixels()[row * image.width + column];
+            std::array::from_fn(|i| {
+                let side = |column| blend(at(rows.low, column)[i], at(rows.high, column)[i], rows.share);
+                blend(side(columns.low), side(columns.high), columns.share)
+            })
+        };
+        let places = (0..image.height).flat_map(|row| (0..image.width).map(move |column| (row, column)));
+        places.flat_map(|(row, column)| pixel(row as f64, column as f64)).collect()
+    }
+
+    #[test]
+    fn the_fast_ways_give_what_every_pixel_by_itself_would() {
+        let mut rng = Rng::new(7);
+        for case in 0..400 {
+            let (height, width) = (1 + rng.below(40), 1 + rng.below(40));
+            let values = (0..height * width * 3).map(|_| (rng.below(256)) as f32).collect();
+            let image = FloatImage::new(height, width, values).unwrap();
+            let mut number = |reach: f64| (rng.uniform() * 2.0 - 1.0) * reach;
+            let (sine, cosine) = number(3.2).sin_cos();
+            let upright = case % 2 == 0;
+            let slopes = if upright { [0.0, 0.0] } else { [-sine, sine] };
+            let matrix = [[cosine + number(0.5), slopes[0]], [slopes[1], cosine + number(0.5)]];
+            let map = Affine { matrix, shift: [number(9.0), number(9.0)] };
+            for &mode in FillMode::ALL {
+                let fill = Fill { mode, value: 7.0 };
+                let (got, want) = (resample(&image, &map, fill).values, pixel_by_pixel(&image, &map, fill));
+                let worst = got.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
+                let most = if upright { 0.0 } else { 1e-4 };
+                assert!(worst <= most, "case {case}, {height} x {width}, {mode}: {worst}");
             }
         }
     }

@@ -160,7 +160,7 @@ impl<'a> WeightSpace<'a> {
         WeightSpace::new(shared, standardisation, (0..shared.len()).collect(), Vec::new())
     }
 
-    /// The space of the rows `train`, standardised by them alone. `train` and `held_out` are all the rows.
+    /// The space of the rows `train`, sorted and standardised by them alone. Rows in neither list do not count.
     pub fn of_fold(shared: &'a SharedRows, train: Vec<usize>, held_out: Vec<usize>) -> WeightSpace<'a> {
         let standardisation = Standardisation::of_rows(&shared.rows, shared.dim, &train);
         WeightSpace::new(shared, standardisation, train, held_out)
@@ -174,7 +174,7 @@ impl<'a> WeightSpace<'a> {
     ) -> WeightSpace<'a> {
         let Standardisation { mean, scale } = &standardisation;
         let count = train.len() as f32;
-        let mut covariance = shared.products_without(&held_out);
+        let mut covariance = shared.products_without(&missing(&train, shared.len()));
         for ((row, mean_r), scale_r) in covariance.chunks_exact_mut(shared.dim).zip(mean).zip(scale) {
             for ((value, mean_c), scale_c) in row.iter_mut().zip(mean).zip(scale) {
                 *value = (*value / count - mean_r * mean_c) / (scale_r * scale_c);
@@ -202,6 +202,12 @@ impl<'a> WeightSpace<'a> {
         }
         scores
     }
+}
+
+/// The numbers below `len` that are not in `sorted`.
+fn missing(sorted: &[usize], len: usize) -> Vec<usize> {
+    let mut rest = sorted.iter().copied().peekable();
+    (0..len).filter(|row| rest.next_if_eq(row).is_none()).collect()
 }
 
 impl Space for WeightSpace<'_> {
