@@ -64,4 +64,62 @@ pub enum EngineError {
     /// A worker that belongs to another plan.
     #[error("the worker belongs to another plan, expected one made by this plan")]
     ForeignWorker,
+    /// A network that does not end as a classifier does.
+    #[error("node `{node}` ends the network, expected a softmax over the classes")]
+    NotAClassifier {
+        /// The last node.
+        node: String,
+    },
+    /// An operation that gradients do not pass through.
+    #[error("node `{node}` cannot be trained: {reason}")]
+    NoGradient {
+        /// The node.
+        node: String,
+        /// What is in the way.
+        reason: &'static str,
+    },
+    /// A frozen node that the network does not have.
+    #[error("node `{found}` is to stay frozen, expected the name of a node of the network")]
+    UnknownNode {
+        /// The name.
+        found: String,
+    },
+    /// A fraction of the targets that cannot be spread.
+    #[error("the label smoothing is {found}, expected a number in 0..=1")]
+    LabelSmoothing {
+        /// The fraction.
+        found: f32,
+    },
+    /// Too few or too many arrays of parameters or gradients.
+    #[error("there are {found} arrays of {what}, expected {expected}")]
+    ParameterCount {
+        /// Parameters or gradients.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many the network has.
+        expected: usize,
+    },
+    /// Parameters or gradients of the wrong length.
+    #[error("{what} of `{parameter}` have {found} values, expected {expected}")]
+    ParameterLen {
+        /// Parameters or gradients.
+        what: &'static str,
+        /// The parameter.
+        parameter: String,
+        /// How many values there are.
+        found: usize,
+        /// How many the parameter has.
+        expected: usize,
+    },
+    /// Arrays of a batch that do not fit together.
+    #[error("the batch has {found} values in its {what}, expected {expected}")]
+    BatchLen {
+        /// Images, targets or weights.
+        what: &'static str,
+        /// How many values there are.
+        found: usize,
+        /// How many there must be.
+        expected: String,
+    },
 }

@@ -1,12 +1,14 @@
-//! Runs a graph: [`Plan`] compiles and executes a frozen network.
+//! Runs a graph: [`Plan`] compiles and executes a frozen network, [`Gradient`] computes loss and gradients of a trainable one.
 //!
 //! A plan owns its packed weights and knows every buffer it needs; running allocates nothing once its workers exist.
 //! Results do not depend on the number of threads, on the size of a batch or on the place in it.
 
 mod error;
+mod gradient;
 mod plan; // start here
 
 pub use error::EngineError;
+pub use gradient::{Batch, BatchLoss, Gradient, GradientOptions, ParameterSpec};
 pub use plan::{Banding, Plan, PlanOptions, StepProfile, Worker};
 
 /// Names what runs a network: part of the key of every stored feature. It changes with every change to a kernel or to the

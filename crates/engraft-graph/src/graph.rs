@@ -58,6 +58,11 @@ impl Graph {
         &self.nodes[id.0]
     }
 
+    /// The places of all nodes, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
     /// The node whose value is the network's result.
     pub fn output(&self) -> NodeId {
         self.output
@@ -81,8 +86,9 @@ impl Graph {
 
     /// Every weight the network needs, node by node, each node's in Keras' order.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let ids = (0..self.nodes.len()).map(NodeId);
-        ids.flat_map(|id| self.node(id).op.weights(&self.node(id).name, &self.input_shapes(id))).collect()
+        self.ids()
+            .flat_map(|id| self.node(id).op.weights(&self.node(id).name, &self.input_shapes(id)))
+            .collect()
     }
 
     /// Number of values in all weights.

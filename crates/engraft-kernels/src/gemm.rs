@@ -124,6 +124,7 @@ impl SimdOp for GemmInto<'_> {
                     input: &gemm.input[block.offset(gemm.input_layout)..],
                     input_layout: gemm.input_layout,
                     segments: gemm.segments,
+                    element_stride: 1,
                     panel: values,
                     next_panel,
                     vectors: panel.vectors,
@@ -136,6 +137,7 @@ impl SimdOp for GemmInto<'_> {
                         let values = &values[block.offset(layout) + panel.first_column..];
                         Residual { values, layout }
                     }),
+                    accumulate: false,
                     clamp: gemm.clamp,
                 }
                 .run(isa);

@@ -69,15 +69,35 @@ impl PackedMatrix {
         scale: Option<&[f32]>,
         bias: Option<&[f32]>,
     ) -> PackedMatrix {
-        let panels = panels(isa, matrix.rows, matrix.columns);
-        let mut values = AlignedBuffer::zeroed(panels.iter().map(|panel| panel.len).sum());
-        for panel in &panels {
-            let width = panel.vectors * isa.lanes();
+        let mut packed = PackedMatrix::empty(isa);
+        packed.repack(matrix, scale, bias);
+        packed
+    }
+
+    /// A matrix without elements, to be packed later.
+    pub fn empty(isa: InstructionSet) -> PackedMatrix {
+        PackedMatrix { isa, rows: 0, columns: 0, panels: Vec::new(), values: AlignedBuffer::default() }
+    }
+
+    /// Packs another matrix as [`PackedMatrix::pack`] does, into the same memory if it has the same shape.
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn repack(&mut self, matrix: MatrixView, scale: Option<&[f32]>, bias: Option<&[f32]>) {
+        if [self.rows, self.columns] != [matrix.rows, matrix.columns] {
+            self.reshape(matrix.rows, matrix.columns);
+        }
+        for panel in &self.panels {
+            let width = panel.vectors * self.isa.lanes();
             let end = matrix.columns.min(panel.first_column + width);
             let columns = panel.first_column..end;
-            let mut packed = values[panel.start..][..panel.len].chunks_exact_mut(width);
-            if let (Some(to), Some(bias)) = (packed.next(), bias) {
-                to[..columns.len()].copy_from_slice(&bias[columns.clone()]);
+            let mut packed = self.values[panel.start..][..panel.len].chunks_exact_mut(width);
+            if let Some(to) = packed.next() {
+                let to = &mut to[..columns.len()];
+                match bias {
+                    Some(bias) => to.copy_from_slice(&bias[columns.clone()]),
+                    None => to.fill(0.0),
+                }
             }
             for (row, to) in packed.enumerate() {
                 copy_columns(matrix, row, columns.start, &mut to[..columns.len()]);
@@ -86,7 +106,18 @@ impl PackedMatrix {
                 }
             }
         }
-        PackedMatrix { isa, rows: matrix.rows, columns: matrix.columns, panels, values }
+    }
+
+    /// Makes room for a matrix of that shape. What lies beyond the last column is zero and stays so.
+    fn reshape(&mut self, rows: usize, columns: usize) {
+        self.panels = panels(self.isa, rows, columns);
+        let len = self.panels.iter().map(|panel| panel.len).sum();
+        if self.values.len() == len {
+            self.values.fill(0.0);
+        } else {
+            self.values = AlignedBuffer::zeroed(len);
+        }
+        (self.rows, self.columns) = (rows, columns);
     }
 
     /// The instruction set it is packed for.

@@ -15,6 +15,8 @@ pub(crate) struct PanelProduct<'a> {
     pub input: &'a [f32],
     pub input_layout: RowLayout,
     pub segments: Segments,
+    /// Elements between neighbouring elements of a segment.
+    pub element_stride: usize,
     /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
     pub panel: &'a [f32],
     /// What will be read next, to be fetched into the cache meanwhile; as long as the panel, or empty.
@@ -30,6 +32,8 @@ pub(crate) struct PanelProduct<'a> {
     pub output_layout: RowLayout,
     /// Starts where the output starts.
     pub residual: Option<Residual<'a>>,
+    /// Whether the product is added to what the output holds.
+    pub accumulate: bool,
     pub clamp: Option<Clamp>,
 }
 
@@ -59,7 +63,9 @@ impl PanelProduct<'_> {
         assert!((1..=I::TILE_ROWS.len()).contains(&self.vectors), "a panel of {} vectors", self.vectors);
         assert!(self.columns <= width);
         assert!(self.panel.len() >= sum_len.saturating_add(1).saturating_mul(width), "panel too short");
-        let window = if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(len) };
+        let segment = len.saturating_sub(1).saturating_mul(self.element_stride).saturating_add(1);
+        let window =
+            if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(segment) };
         let (runs, rows) = (self.run_count, self.run_len);
         assert!(self.input.len() >= self.input_layout.span(runs, rows, window), "input too short");
         assert!(self.output.len() >= self.output_layout.span(runs, rows, self.columns), "output too short");
@@ -182,7 +188,7 @@ unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
     input: *const f32,
     mut ahead: Ahead,
 ) -> [[I::Vector; V]; R] {
-    let row_stride = product.input_layout.row_stride;
+    let (row_stride, element_stride) = (product.input_layout.row_stride, product.element_stride);
     let mut weights = product.panel.as_ptr();
     // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
     // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
@@ -200,7 +206,7 @@ unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
                         *sum = isa.mul_add(x, weight, *sum);
                     }
                 }
-                groups = groups.map(|x| x.wrapping_add(1));
+                groups = groups.map(|x| x.wrapping_add(element_stride));
                 weights = weights.add(V * I::LANES);
             }
         }
@@ -253,18 +259,12 @@ unsafe fn finish<I: Isa, const R: usize, const V: usize>(
     // for `R` rows of the panel's width, and is filled before it is read.
     unsafe {
         if let Some(residual) = &product.residual {
-            let mut from = residual.values.as_ptr().add(residual.layout.offset(run, row));
-            let mut stride = residual.layout.row_stride;
-            if ragged {
-                detour.write_bytes(0, R * width);
-                copy_rows(R, product.columns, from, stride, detour, width);
-                (from, stride) = (detour, width);
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
-                }
-            }
+            let from = residual.values.as_ptr().add(residual.layout.offset(run, row));
+            add_rows(isa, &mut sums, from, residual.layout.row_stride, product.columns, detour);
+        }
+        if product.accumulate {
+            let stride = product.output_layout.row_stride;
+            add_rows(isa, &mut sums, output, stride, product.columns, detour);
         }
         if let Some(clamp) = product.clamp {
             for sums in &mut sums {
@@ -282,6 +282,35 @@ unsafe fn finish<I: Isa, const R: usize, const V: usize>(
         }
         if ragged {
             copy_rows(R, product.columns, detour, width, output, stride);
+        }
+    }
+}
+
+/// Adds `R` rows of `columns` elements to the sums; by way of `detour` if that is less than their width.
+///
+/// # Safety
+/// The rows must be readable at `from`, and `detour` must have room for `R` rows of the sums' width.
+#[inline(always)]
+unsafe fn add_rows<I: Isa, const R: usize, const V: usize>(
+    isa: I,
+    sums: &mut [[I::Vector; V]; R],
+    mut from: *const f32,
+    mut stride: usize,
+    columns: usize,
+    detour: *mut f32,
+) {
+    let width = V * I::LANES;
+    // SAFETY: the caller vouches for the rows and the detour, which is filled before it is read.
+    unsafe {
+        if columns < width {
+            detour.write_bytes(0, R * width);
+            copy_rows(R, columns, from, stride, detour, width);
+            (from, stride) = (detour, width);
+        }
+        for (r, sums) in sums.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
+            }
         }
     }
 }

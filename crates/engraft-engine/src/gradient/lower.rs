@@ -1,0 +1,184 @@
+//! From a graph to the steps that compute it and its gradients.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use engraft_graph::{Activation as Function, Graph, NodeId, Op, Shape};
+use engraft_kernels::{Activation as Kernel, Clamp};
+
+use super::ParameterSpec;
+use super::layer::{Activation, Conv2d, Dense, Dropout, GlobalAveragePool2d, Layer, MaxPool2d, Rescale};
+use super::window::Window;
+use crate::EngineError;
+
+/// A network in steps. Its first value is the image, its last one the scores before the softmax.
+pub(super) struct Program {
+    pub steps: Vec<Step>,
+    /// Elements of each value, for one image.
+    pub value_lens: Vec<usize>,
+    /// The node that each value comes from.
+    pub value_nodes: Vec<String>,
+    pub parameters: Vec<ParameterSpec>,
+    /// The value that the softmax reads.
+    pub scores: usize,
+    pub classes: usize,
+}
+
+/// A node that computes something.
+pub(super) struct Step {
+    pub layer: Box<dyn Layer>,
+    pub inputs: Vec<usize>,
+    /// Whether anything before the input learns.
+    pub input_learns: Vec<bool>,
+    pub output: usize,
+    /// Its arrays among the parameters.
+    pub parameters: Range<usize>,
+    /// Whether its parameters learn.
+    pub learns: bool,
+}
+
+impl Step {
+    /// Whether a gradient goes through it.
+    pub(super) fn has_gradient(&self) -> bool {
+        self.learns || self.input_learns.contains(&true)
+    }
+}
+
+/// Lowers a network that ends in a softmax.
+pub(super) fn lower(graph: &Graph, frozen: &BTreeSet<String>) -> Result<Program, EngineError> {
+    let found = graph.nodes().iter().filter(|node| matches!(node.op, Op::Input { .. })).count();
+    if found != 1 {
+        return Err(EngineError::InputCount { found });
+    }
+    let mut lowering = Lowering::default();
+    for id in graph.ids().filter(|&id| id != graph.output()) {
+        lowering.node(graph, id, frozen)?;
+    }
+    let scores = lowering.value_of(graph.node(graph.output()).inputs[0]);
+    let Lowering { steps, value_lens, value_nodes, parameters, .. } = lowering;
+    let classes = graph.output_shape().len();
+    Ok(Program { steps, value_lens, value_nodes, parameters, scores, classes })
+}
+
+#[derive(Default)]
+struct Lowering {
+    steps: Vec<Step>,
+    value_lens: Vec<usize>,
+    value_nodes: Vec<String>,
+    /// Whether anything that a value depends on learns.
+    value_learns: Vec<bool>,
+    parameters: Vec<ParameterSpec>,
+    /// The value of each node so far.
+    node_values: Vec<usize>,
+}
+
+impl Lowering {
+    fn value_of(&self, id: NodeId) -> usize {
+        self.node_values[id.index()]
+    }
+
+    fn node(&mut self, graph: &Graph, id: NodeId, frozen: &BTreeSet<String>) -> Result<(), EngineError> {
+        let node = graph.node(id);
+        let inputs: Vec<usize> = node.inputs.iter().map(|&input| self.value_of(input)).collect();
+        let is_frozen = frozen.contains(&node.name);
+        let parameters = self.add_parameters(graph, id, is_frozen);
+        let value = match layer(graph, id, is_frozen)? {
+            Lowered::Image => self.add_value(&node.name, node.shape, false),
+            Lowered::Same => inputs[0],
+            Lowered::Layer(layer) => {
+                let input_learns: Vec<bool> = inputs.iter().map(|&input| self.value_learns[input]).collect();
+                let learns = self.parameters[parameters.clone()].iter().any(|spec| spec.trainable);
+                let learnt = learns || input_learns.contains(&true);
+                let output = self.add_value(&node.name, node.shape, learnt);
+                self.steps.push(Step { layer, inputs, input_learns, output, parameters, learns });
+                output
+            }
+        };
+        self.node_values.push(value);
+        Ok(())
+    }
+
+    fn add_value(&mut self, node: &str, shape: Shape, learns: bool) -> usize {
+        self.value_lens.push(shape.len());
+        self.value_nodes.push(node.to_owned());
+        self.value_learns.push(learns);
+        self.value_lens.len() - 1
+    }
+
+    fn add_parameters(&mut self, graph: &Graph, id: NodeId, is_frozen: bool) -> Range<usize> {
+        let (node, first) = (graph.node(id), self.parameters.len());
+        for spec in node.op.weights(&node.name, &graph.input_shapes(id)) {
+            let trainable = spec.is_trainable() && !is_frozen;
+            self.parameters.push(ParameterSpec { name: spec.name, shape: spec.shape, trainable });
+        }
+        first..self.parameters.len()
+    }
+}
+
+/// What becomes of a node.
+enum Lowered {
+    /// The network's input.
+    Image,
+    /// The value of its input, unchanged.
+    Same,
+    /// A step.
+    Layer(Box<dyn Layer>),
+}
+
+fn layer(graph: &Graph, id: NodeId, _is_frozen: bool) -> Result<Lowered, EngineError> {
+    let node = graph.node(id);
+    let Some(&input) = graph.input_shapes(id).first() else { return Ok(Lowered::Image) };
+    let refuse = |reason| Err(EngineError::NoGradient { node: node.name.clone(), reason });
+    let layer: Box<dyn Layer> = match &node.op {
+        Op::Flatten | Op::Reshape { .. } => return Ok(Lowered::Same),
+        Op::Rescale { scale, offset } => Box::new(Rescale {
+            scale: per_channel(scale, input.channels()),
+            offset: per_channel(offset, input.channels()),
+        }),
+        Op::Conv2d(conv) => {
+            let window = Window::new(input, conv.kernel, conv.strides, conv.padding);
+            Box::new(Conv2d { window, filters: conv.filters, bias: conv.bias, clamp: None })
+        }
+        Op::Dense(dense) => match input {
+            Shape::Vector { features } => {
+                Box::new(Dense { features, units: dense.units, bias: dense.bias, clamp: None })
+            }
+            Shape::Map { .. } => {
+                let window = Window::new(input, [1, 1], [1, 1], engraft_graph::Padding::Valid);
+                Box::new(Conv2d { window, filters: dense.units, bias: dense.bias, clamp: None })
+            }
+        },
+        Op::Activation(function) => match activation(*function) {
+            Some(activation) => Box::new(activation),
+            None => return refuse("softmax stands inside the network, expected at its end only"),
+        },
+        Op::MaxPool2d(pool) => {
+            if pool.window[0].saturating_mul(pool.window[1]) > 1 << 16 {
+                return refuse("its window has more than 65536 pixels");
+            }
+            Box::new(MaxPool2d::new(Window::new(input, pool.window, pool.strides, pool.padding)))
+        }
+        Op::GlobalAveragePool2d => Box::new(GlobalAveragePool2d { channels: input.channels() }),
+        Op::Dropout { rate } => Box::new(Dropout { rate: *rate, node: id.index() }),
+        _ => return refuse("its operation has no gradient"),
+    };
+    Ok(Lowered::Layer(layer))
+}
+
+fn per_channel(values: &[f32], channels: usize) -> Vec<f32> {
+    values.iter().copied().cycle().take(channels).collect()
+}
+
+fn activation(function: Function) -> Option<Activation> {
+    Some(match function {
+        Function::Relu => Activation::Clamp(Clamp::RELU),
+        Function::Relu6 => Activation::Clamp(Clamp::RELU6),
+        Function::Sigmoid => Activation::Function(Kernel::Sigmoid),
+        Function::Silu => Activation::Function(Kernel::Silu),
+        Function::HardSigmoid => Activation::Function(Kernel::HardSigmoid),
+        Function::HardSilu => Activation::Function(Kernel::HardSilu),
+        Function::Gelu => Activation::Function(Kernel::Gelu),
+        Function::Tanh => Activation::Function(Kernel::Tanh),
+        _ => return None,
+    })
+}
