@@ -1,5 +1,6 @@
 //! What a model remembers of its training: enough to repeat it, nothing that differs from run to run.
 
+use engraft_train::Views;
 use serde::{Deserialize, Serialize};
 
 use crate::{classifier::CrossValidation, stored_score::RecordedScore};
@@ -16,8 +17,14 @@ pub struct Manifest<S = RecordedScore> {
     pub decoder: String,
     /// What ran the network.
     pub engine: String,
-    /// Seed of the folds.
+    /// Seed of the folds and of augmented views.
     pub seed: u64,
+    /// The views of each training image that the head was trained on, where it was not the untouched image alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<Views>,
+    /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tta: Option<Views>,
     /// Strength of the head's penalty.
     pub l2: f64,
     /// The images of each part.
@@ -45,6 +52,8 @@ impl<S> Manifest<S> {
             decoder: self.decoder.clone(),
             engine: self.engine.clone(),
             seed: self.seed,
+            views: self.views.clone(),
+            tta: self.tta.clone(),
             l2: self.l2,
             data: self.data.clone(),
             cv: self.cv.as_ref().map(|cv| cv.map_score(&convert)),

@@ -180,6 +180,8 @@ mod tests {
             decoder: text("decoder 1"),
             engine: text("engine 1"),
             seed: 0,
+            views: None,
+            tta: None,
             l2: 0.1,
             data: DataParts { train, val: None, test: None },
             cv: None,

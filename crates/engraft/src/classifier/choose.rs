@@ -1,7 +1,7 @@
 //! Choosing fit and strength by cross-validation, then solving the head on all training images.
 
 use engraft_data::Fit;
-use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, fit, group_ids, select};
+use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, Views, fit, group_ids, select};
 
 use super::{
     TrainOptions,
@@ -20,22 +20,27 @@ pub(super) struct Chosen {
     pub warnings: Vec<String>,
 }
 
-/// Chooses among `fits`, whose features `train` holds in the same order.
+/// Chooses among `fits`, whose features `train` holds in the same order, with the rows of `views` for each image.
 pub(super) fn choose(
     train: &EmbeddedPart,
     fits: &[Fit],
+    views: Option<&Views>,
     classes: &[String],
     options: &TrainOptions,
     progress: &dyn Progress,
 ) -> Result<Chosen, Error> {
-    let dim = train.features[0].len() / train.len();
+    let views = Views::rows(views);
+    let dim = train.features[0].len() / (train.len() * views);
+    let labels: Vec<usize> =
+        train.labels.iter().flat_map(|&label| std::iter::repeat_n(label, views)).collect();
     let candidates =
         train.features.iter().map(|values| Features::new(values, dim)).collect::<Result<Vec<_>, _>>()?;
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
     let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
-    let selection = select(&candidates, &train.labels, classes.len(), &folds, progress)?;
+    let folds = folds.with_views(views);
+    let selection = select(&candidates, &labels, classes.len(), &folds, progress)?;
     let chosen = candidates[selection.candidate];
-    let solved = fit(chosen, &train.labels, classes.len(), selection.l2, progress)?;
+    let solved = fit(chosen, &labels, classes.len(), selection.l2, progress)?;
     let mut warnings = fold_warnings(folds.warnings(), classes);
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());
@@ -44,7 +49,7 @@ pub(super) fn choose(
         fit: fits[selection.candidate],
         l2: selection.l2,
         head: solved.head,
-        cv: cross_validation(&selection, fits, &train.labels, classes, &folds)?,
+        cv: cross_validation(&selection, fits, &labels, classes, &folds)?,
         warnings,
     })
 }

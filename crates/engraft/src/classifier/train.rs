@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft_data::{DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, scan, scan_test};
+use engraft_data::{
+    DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, augment::Augmentation, scan, scan_test,
+};
 use engraft_engine::ENGINE_REVISION;
 use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
 
@@ -15,6 +17,7 @@ use super::{
     choose::{self, Chosen},
     evaluate::{class_warnings, score},
     train_report::{ImageCounts, Leak, Seconds, TrainReport},
+    views::ChosenViews,
 };
 use crate::{
     Error,
@@ -27,7 +30,7 @@ use crate::{
 };
 
 /// Choices of a training.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
     /// A folder of class folders to judge the model on, instead of the data set's own test part.
     pub test: Option<PathBuf>,
@@ -37,8 +40,14 @@ pub struct TrainOptions {
     pub filter: Filter,
     /// Folds of cross-validation, at least 2.
     pub folds: usize,
-    /// Seed of the folds.
+    /// Seed of the folds and of augmented views.
     pub seed: u64,
+    /// Views of each training image that the head is trained on, from 1, the untouched image alone, to 1000.
+    pub views: usize,
+    /// Views of each validation and test image whose mean probabilities are judged, likewise.
+    pub tta: usize,
+    /// How views are made; `None` for the preset `light`.
+    pub augment: Option<Augmentation>,
     /// Whether a skipped file is an error.
     pub strict: bool,
 }
@@ -51,7 +60,17 @@ impl TrainOptions {
 impl Default for TrainOptions {
     fn default() -> TrainOptions {
         let folds = TrainOptions::DEFAULT_FOLDS;
-        TrainOptions { test: None, fit: None, filter: Filter::Bicubic, folds, seed: 0, strict: false }
+        TrainOptions {
+            test: None,
+            fit: None,
+            filter: Filter::Bicubic,
+            folds,
+            seed: 0,
+            views: 1,
+            tta: 1,
+            augment: None,
+            strict: false,
+        }
     }
 }
 
@@ -72,17 +91,18 @@ impl Classifier {
         progress: &dyn Progress,
     ) -> Result<(Classifier, TrainReport), Error> {
         check(options)?;
+        let views = ChosenViews::of(options)?;
         let started = Instant::now();
         let found = find(data, options)?;
         let scanned = Instant::now();
         let embedder = backbone.embedder(options.filter, store);
-        let training = Training { found, options, embedder: &embedder, progress };
+        let training = Training { found, options, views, embedder: &embedder, progress };
         let trained = training.run()?;
         let seconds = training.seconds(scanned - started, trained.choosing, started.elapsed());
         let header = training.header(&trained, &backbone);
         let report = training.report(&trained, &backbone, seconds);
         let Chosen { fit, head, .. } = trained.chosen;
-        Ok((Classifier { header, fit, filter: options.filter, backbone, head }, report))
+        Ok((Classifier { header, fit, filter: options.filter, backbone, head, tta: None }, report))
     }
 }
 
@@ -90,6 +110,7 @@ impl Classifier {
 struct Training<'a> {
     found: Found,
     options: &'a TrainOptions,
+    views: ChosenViews,
     embedder: &'a Embedder<'a>,
     progress: &'a dyn Progress,
 }
@@ -157,11 +178,13 @@ impl Training<'_> {
         let fits: &[Fit] = self.options.fit.as_slice();
         let fits = if fits.is_empty() { Fit::ALL } else { fits };
         self.refuse_skipped(&data.skipped)?;
-        let train = embedded_part::embed(self.embedder, &data.train, fits, "embedding", self.progress)?;
+        let views = self.views.train.as_ref();
+        let train =
+            embedded_part::embed(self.embedder, &data.train, fits, views, "embedding", self.progress)?;
         self.check_classes(&train)?;
         self.refuse_unusable(&train, fits)?;
         let started = Instant::now();
-        let chosen = choose::choose(&train, fits, &data.classes, self.options, self.progress)?;
+        let chosen = choose::choose(&train, fits, views, &data.classes, self.options, self.progress)?;
         let choosing = started.elapsed();
         let val = self.judge("val", &data.val, &chosen, &train)?;
         let test = self.judge("test", &data.test, &chosen, &train)?;
@@ -200,7 +223,7 @@ impl Training<'_> {
         for part in [&self.found.data.val, &self.found.data.test].into_iter().flatten() {
             let stage = "checking what is judged on";
             let embedded =
-                embedded_part::embed(self.embedder, &part.samples, &fits[..1], stage, self.progress)?;
+                embedded_part::embed(self.embedder, &part.samples, &fits[..1], None, stage, self.progress)?;
             skipped.extend(embedded.skipped);
         }
         self.refuse_skipped(&skipped)
@@ -238,8 +261,9 @@ impl Training<'_> {
         let Some(part) = part else { return Ok(None) };
         let classes = &self.found.data.classes;
         let stage = format!("embedding {name}");
+        let (fits, views) = ([chosen.fit], self.views.judged.as_ref());
         let embedded =
-            embedded_part::embed(self.embedder, &part.samples, &[chosen.fit], &stage, self.progress)?;
+            embedded_part::embed(self.embedder, &part.samples, &fits, views, &stage, self.progress)?;
         let leaks = find_leaks(train, &embedded);
         let mut warnings =
             class_warnings(&format!("the {name} part"), &part.missing_classes, &part.extra_classes);
@@ -284,6 +308,8 @@ impl Training<'_> {
             decoder: DECODER_REVISION.to_owned(),
             engine: ENGINE_REVISION.to_owned(),
             seed: self.options.seed,
+            views: self.views.train.clone(),
+            tta: self.views.judged.clone(),
             l2: trained.chosen.l2,
             data: DataParts {
                 train: trained.train.clone(),
@@ -325,6 +351,8 @@ impl Training<'_> {
             warnings: trained.warnings.clone(),
             seconds,
             seed: self.options.seed,
+            views: self.views.train.clone(),
+            tta: self.views.judged.clone(),
         }
     }
 }
