@@ -16,22 +16,34 @@ const REVISION: &str = "engraft-data augment 1";
 
 const DIGESTS: &[(&str, &str)] = &[
     ("tutorial", "4e816b3b06ed521570524111c4e5f02656e017c83b813a37ada868cb32ad5236"),
-    ("horizontal-flip,channel-shift=30,brightness=0.5:1.5", "352ecd1626640bfc0e0a5b49da02b8976c8eef22e0f629fb65eb656bb34f2ead"),
-    ("color-jitter=0.4:0.4:0.4:0.1,greyscale=0.2,erasing=0.5", "a0a27dd5c8724dc5802c68befb445bd0701f19fd73602d261a51a25b89ba6913"),
-    ("width-shift=3,height-shift=0.3:0.1,zoom=0.5:2,fill=reflect", "541378983edfe84b486c66b027b3ab45a4762c8d69d1bacce05fb899bc7a5876"),
+    (
+        "horizontal-flip,channel-shift=30,brightness=0.5:1.5",
+        "352ecd1626640bfc0e0a5b49da02b8976c8eef22e0f629fb65eb656bb34f2ead",
+    ),
+    (
+        "color-jitter=0.4:0.4:0.4:0.1,greyscale=0.2,erasing=0.5",
+        "a0a27dd5c8724dc5802c68befb445bd0701f19fd73602d261a51a25b89ba6913",
+    ),
+    (
+        "width-shift=3,height-shift=0.3:0.1,zoom=0.5:2,fill=reflect",
+        "541378983edfe84b486c66b027b3ab45a4762c8d69d1bacce05fb899bc7a5876",
+    ),
 ];
 
 #[test]
 fn copies_keep_their_pixels_while_the_revision_stays() {
     assert_eq!(AUGMENT_REVISION, REVISION, "a new revision needs new digests");
-    let found: Vec<(&str, String)> = DIGESTS.iter().map(|(text, _)| (*text, digest_of_copies(text))).collect();
+    let found: Vec<(&str, String)> =
+        DIGESTS.iter().map(|(text, _)| (*text, digest_of_copies(text))).collect();
     let same = found.iter().zip(DIGESTS).all(|((_, found), (_, known))| found == known);
     assert!(same, "new pixels need a new revision: {found:#?}");
 }
 
 fn digest_of_copies(text: &str) -> String {
     let values = noise_u8(1, 20 * 31 * 3).into_iter().map(f32::from).collect();
-    let (image, augmentation) = (FloatImage::new(20, 31, values).unwrap(), Augmentation::parse(text).unwrap());
-    let copy = |copy| augmentation.apply(image.clone(), &mut copy_rng(1, &Digest::of(b"image"), copy)).to_image();
+    let (image, augmentation) =
+        (FloatImage::new(20, 31, values).unwrap(), Augmentation::parse(text).unwrap());
+    let copy =
+        |copy| augmentation.apply(image.clone(), &mut copy_rng(1, &Digest::of(b"image"), copy)).to_image();
     Digest::of(&(0..8).flat_map(|number| copy(number).pixels).collect::<Vec<u8>>()).to_string()
 }

@@ -100,12 +100,27 @@ impl LinearHead {
         scores
     }
 
-    /// The most probable class of a row; the first of equals.
+    /// The mean probability of each class over `rows` `[views, dim]`, the views of one image.
     ///
     /// # Panics
-    /// If `row` has not [`dim`](Self::dim) features.
-    pub fn predict(&self, row: &[f32]) -> usize {
-        most_probable(&self.probabilities(row))
+    /// If `rows` is empty or has not whole rows.
+    pub fn mean_probabilities(&self, rows: &[f32]) -> Vec<f32> {
+        assert!(!rows.is_empty(), "an image has one row at least");
+        let mut mean = vec![0.0; self.bias.len()];
+        for row in rows.chunks(self.dim()) {
+            mean.iter_mut().zip(self.probabilities(row)).for_each(|(sum, p)| *sum += p);
+        }
+        let views = (rows.len() / self.dim()) as f32;
+        mean.iter_mut().for_each(|sum| *sum /= views);
+        mean
+    }
+
+    /// The most probable class of the mean over `rows` `[views, dim]`; the first of equals.
+    ///
+    /// # Panics
+    /// As [`mean_probabilities`](Self::mean_probabilities).
+    pub fn predict(&self, rows: &[f32]) -> usize {
+        most_probable(&self.mean_probabilities(rows))
     }
 }
 
@@ -124,6 +139,17 @@ mod tests {
 
     use super::*;
     use crate::{Features, Silent, fit};
+
+    #[test]
+    fn several_views_are_judged_by_their_mean() {
+        let head = LinearHead::new(vec![0.0], vec![1.0], vec![1.0, -1.0], vec![0.0, 0.0]).unwrap();
+        assert_eq!(head.mean_probabilities(&[0.7]), head.probabilities(&[0.7]));
+        let (sure, unsure) = (head.probabilities(&[3.0]), head.probabilities(&[-0.5]));
+        let mean = head.mean_probabilities(&[3.0, -0.5, -0.5]);
+        let want = (sure[0] + 2.0 * unsure[0]) / 3.0;
+        assert!((mean[0] - want).abs() < 1e-6, "{mean:?}, want {want}");
+        assert_eq!((head.predict(&[-0.5]), head.predict(&[3.0, -0.5, -0.5])), (1, 0));
+    }
 
     #[test]
     fn a_head_from_its_own_tensors_predicts_the_same_bits() {

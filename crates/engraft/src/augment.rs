@@ -143,14 +143,19 @@ impl AugmentOptions {
         if !(1..=MAX_IMAGE_SIZE).contains(&self.image_size) {
             return out_of_range("--image-size", self.image_size, "a number of pixels from 1 to 2048");
         }
-        match self.augmentation.beyond_images() {
-            Some(found) => Err(Error::Setting {
-                setting: "--augment",
-                found,
-                expected: "settings that make one image out of another, since others are for training only",
-            }),
-            None => Ok(()),
-        }
+        check_images_only(&self.augmentation)
+    }
+}
+
+/// Refuses settings that copies of single images cannot have.
+pub(crate) fn check_images_only(augmentation: &Augmentation) -> Result<(), Error> {
+    match augmentation.beyond_images() {
+        Some(found) => Err(Error::Setting {
+            setting: "--augment",
+            found,
+            expected: "settings that make one image out of another, since others are for training a network",
+        }),
+        None => Ok(()),
     }
 }
 

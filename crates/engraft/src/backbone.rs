@@ -99,6 +99,11 @@ impl Backbone {
         Backbone { info: BackboneInfo::of(parts.iter().map(|part| part.info.clone()).collect()), parts }
     }
 
+    /// Its networks, to be changed.
+    pub(crate) fn into_parts(self) -> Vec<BackbonePart> {
+        self.parts
+    }
+
     /// Its networks, at least one.
     pub(crate) fn parts(&self) -> &[BackbonePart] {
         &self.parts

@@ -4,17 +4,20 @@ mod choose;
 mod describe;
 mod evaluate;
 mod fold_warnings;
+mod network;
 mod predict;
 mod train;
 mod train_report;
+mod views;
 
 use std::path::Path;
 
 use engraft_data::{Filter, Fit, Image};
-use engraft_train::{Embedder, LinearHead, Store};
+use engraft_train::{Embedder, LinearHead, Store, Views};
 
 pub use describe::Description;
 pub use evaluate::Evaluation;
+pub use network::NetworkTraining;
 pub use predict::{Guess, Prediction, Problem, Ranked};
 pub use train::TrainOptions;
 pub use train_report::{CrossValidation, FitAccuracy, ImageCounts, Leak, Seconds, TrainReport};
@@ -35,6 +38,8 @@ pub struct Classifier {
     filter: Filter,
     backbone: Backbone,
     head: LinearHead,
+    /// The views of an image that are judged; none is the untouched image alone.
+    tta: Option<Views>,
 }
 
 impl Classifier {
@@ -50,7 +55,7 @@ impl Classifier {
         };
         let Preprocessing { fit, filter } = &header.preprocessing;
         let (fit, filter) = (fit.parse().map_err(wrong)?, filter.parse().map_err(wrong)?);
-        Ok(Classifier { header, fit, filter, backbone, head })
+        Ok(Classifier { header, fit, filter, backbone, head, tta: None })
     }
 
     /// Writes the model to `path`, whole or not at all. A loaded copy predicts the same bits.
@@ -71,8 +76,8 @@ impl Classifier {
     /// # Errors
     /// [`Error::Embed`] if the network cannot be run or gives numbers that are not finite.
     pub fn probabilities(&self, image: &Image) -> Result<Vec<f32>, Error> {
-        let features = self.embedder(None).embed_image(image, self.fit)?;
-        Ok(self.head.probabilities(&features))
+        let features = self.embedder(None).embed_image(image, self.fit, self.tta.as_ref())?;
+        Ok(self.head.mean_probabilities(&features))
     }
 
     fn embedder<'a>(&'a self, store: Option<&'a Store>) -> Embedder<'a> {

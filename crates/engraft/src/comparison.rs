@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Choices of a comparison.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CompareOptions {
     /// How each backbone's head is trained.
     pub train: TrainOptions,

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
+use engraft_train::FitError;
 use engraft_zoo::{FetchError, ZooError};
 
 use crate::skipped::SkippedFile;
@@ -29,6 +30,12 @@ pub enum Error {
     /// A head cannot be trained or judged.
     #[error(transparent)]
     Train(engraft_train::Error),
+    /// A network cannot be trained.
+    #[error(transparent)]
+    Fit(FitError),
+    /// A network makes no sense.
+    #[error(transparent)]
+    Graph(#[from] engraft_graph::GraphError),
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
     Augment(#[from] engraft_data::augment::AugmentError),
@@ -169,6 +176,7 @@ impl Error {
             Error::Setting { .. } | Error::Augment(_) | Error::Engine(EngineError::Kernel(_)) => {
                 ErrorCategory::Usage
             }
+            Error::Fit(FitError::Setting(_)) => ErrorCategory::Usage,
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,

@@ -150,7 +150,8 @@ fn embed_files(
     scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
     let embedder = backbone.embedder(options.filter, store);
     let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
-    let Usable { images, skipped } = embed_usable(&embedder, &paths, &[options.fit], None, "embedding", progress)?;
+    let Usable { images, skipped } =
+        embed_usable(&embedder, &paths, &[options.fit], None, "embedding", progress)?;
     scan.skipped.extend(skipped);
     if images.is_empty() {
         return Err(no_image(data, &scan.skipped));

@@ -24,6 +24,7 @@ mod feature_table;
 mod listing;
 mod manifest;
 mod network;
+mod recipe;
 mod summary;
 mod weights;
 
@@ -40,21 +41,23 @@ pub use atomic_file::{check_writable, write_file};
 pub use augment::{AugmentOptions, AugmentReport, ClassCopies, Preview, augment_folder, read_augmentation};
 pub use backbone::{Backbone, BackboneInfo, PartInfo};
 pub use classifier::{
-    Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak, Prediction,
-    Problem, Ranked, Seconds, TrainOptions, TrainReport,
+    Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak,
+    NetworkTraining, Prediction, Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
 pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{
     Filter, Fit, Image, Limits, Rng, UnknownName, augment as augmentations, decode, encode_png, is_decoding,
 };
-pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation};
+pub use engraft_train::{EpochRecord, EpochScore, FitError, FitOptions, History, Optimizer, Schedule};
+pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation, Views};
 pub use engraft_zoo::Ending;
 pub use error::{Error, ErrorCategory, ModelProblem};
 pub use feature_table::{EmbedOptions, FeatureFormat, FeatureTable};
 pub use listing::{BackboneListing, available_backbones, backbones};
-pub use manifest::{DataParts, Manifest, PartRecord};
+pub use manifest::{DataParts, Manifest, NetworkRecord, PartRecord};
 pub use model_file::Preprocessing;
 pub use network::{Layer, Network, NetworkOptions};
+pub use recipe::{LayerList, NetworkInput, Recipe, RecipeDefaults, RecipeLayer};
 pub use skipped::{SkippedFile, printable, skipped_lines};
 pub use stored_score::RecordedScore;
 pub use summary::Summary;

@@ -1,8 +1,11 @@
 //! What a model remembers of its training: enough to repeat it, nothing that differs from run to run.
 
+use engraft_data::augment::Augmentation;
+use engraft_train::FitOptions;
+use engraft_train::Views;
 use serde::{Deserialize, Serialize};
 
-use crate::{classifier::CrossValidation, stored_score::RecordedScore};
+use crate::{classifier::CrossValidation, recipe::LayerList, stored_score::RecordedScore};
 
 /// How a model was trained and how it was judged, by scores of type `S`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,10 +19,20 @@ pub struct Manifest<S = RecordedScore> {
     pub decoder: String,
     /// What ran the network.
     pub engine: String,
-    /// Seed of the folds.
+    /// Seed of the folds and of augmented views.
     pub seed: u64,
-    /// Strength of the head's penalty.
-    pub l2: f64,
+    /// The views of each training image that the head was trained on, where it was not the untouched image alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<Views>,
+    /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tta: Option<Views>,
+    /// Strength of the head's penalty; none of a network that was trained as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<f64>,
+    /// How a network was trained; none of a linear head on frozen features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkRecord>,
     /// The images of each part.
     pub data: DataParts<PartRecord>,
     /// Scores of out-of-fold predictions.
@@ -45,13 +58,36 @@ impl<S> Manifest<S> {
             decoder: self.decoder.clone(),
             engine: self.engine.clone(),
             seed: self.seed,
+            views: self.views.clone(),
+            tta: self.tta.clone(),
             l2: self.l2,
+            network: self.network.clone(),
             data: self.data.clone(),
             cv: self.cv.as_ref().map(|cv| cv.map_score(&convert)),
             val: self.val.as_ref().map(&convert),
             test: self.test.as_ref().map(&convert),
         }
     }
+}
+
+/// How a network was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRecord {
+    /// Name of its recipe, or that of its file.
+    pub recipe: String,
+    /// Its layers.
+    pub layers: LayerList,
+    /// How its weights followed their gradients.
+    pub options: FitOptions,
+    /// What was done to each training image in each epoch.
+    pub augment: Option<Augmentation>,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// The epoch that the weights come from, counted from 1.
+    pub epoch: usize,
+    /// Why there were no more epochs: `epochs`, `stop_loss` or `patience`.
+    pub stop: String,
 }
 
 /// Something for each part of a data set.

@@ -11,6 +11,7 @@ use engraft_train::{Optimizer, Sgd};
 
 use crate::Error;
 pub use layer::RecipeLayer;
+pub(crate) use list::PREDICTIONS;
 pub use list::{LayerList, NetworkInput};
 
 /// A network that comes with the program.

@@ -71,6 +71,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         folds: args.folds,
         seed: args.seed,
         strict: args.strict,
+        ..TrainOptions::default()
     };
     let options = CompareOptions { train, budget: args.budget };
     let display = Display::new(common.quiet);

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use engraft::Classifier;
 
-use crate::{exit::Outcome, options::Common, output, progress::Display};
+use crate::{exit::Outcome, options::Common, output, progress::Display, verbs::tta::TtaArgs};
 
 /// Judge a model on a folder of class folders.
 #[derive(clap::Args)]
@@ -14,6 +13,8 @@ pub struct Args {
     model: PathBuf,
     /// Folder of class folders, matched to the model's classes by name; of train, val and test the test part is taken
     data: PathBuf,
+    #[command(flatten)]
+    tta: TtaArgs,
     /// Fail if any file is skipped
     #[arg(long)]
     strict: bool,
@@ -24,7 +25,7 @@ pub struct Args {
 
 /// Evaluates and prints the report.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
-    let classifier = Classifier::load(&args.model)?;
+    let classifier = args.tta.load(&args.model)?;
     let display = Display::new(common.quiet);
     let store = super::open_store();
     let evaluation = classifier.evaluate(&args.data, args.strict, store.as_ref(), &display)?;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use engraft::{Classifier, Guess, Prediction};
+use engraft::{Guess, Prediction};
 
-use crate::{exit::Outcome, options::Common, output, progress::Display};
+use crate::{exit::Outcome, options::Common, output, progress::Display, verbs::tta::TtaArgs};
 
 /// Classify images.
 #[derive(clap::Args)]
@@ -18,11 +18,13 @@ pub struct Args {
     /// How many of the most probable classes to print
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    #[command(flatten)]
+    tta: TtaArgs,
 }
 
 /// Prints one line per path; a path that cannot be used gets its reason and does not stop the others.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
-    let classifier = Classifier::load(&args.model)?;
+    let classifier = args.tta.load(&args.model)?;
     let display = Display::new(common.quiet);
     let mut all_used = true;
     let mut print = |prediction: Prediction| -> Result<()> {

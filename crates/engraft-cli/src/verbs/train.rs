@@ -40,9 +40,19 @@ pub struct Args {
     /// Folds of cross-validation
     #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
     folds: usize,
-    /// Seed of the folds
+    /// Seed of the folds and of augmented views
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
+    /// Train the head on N views of each training image: the image itself and N - 1 augmented copies
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    views: usize,
+    /// Judge the validation and test parts by the mean probabilities of N views of each image
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    tta: usize,
+    /// How copies are made: a preset, KEY=VALUE separated by commas, or a .toml file, as `engraft augment` takes them
+    /// [default: light]
+    #[arg(long, value_name = "SETTINGS")]
+    augment: Option<String>,
     /// Fail if any file is skipped
     #[arg(long)]
     strict: bool,
@@ -63,6 +73,9 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         filter: args.filter,
         folds: args.folds,
         seed: args.seed,
+        views: args.views,
+        tta: args.tta,
+        augment: args.augment.as_deref().map(engraft::read_augmentation).transpose()?,
         strict: args.strict,
     };
     let display = Display::new(common.quiet);

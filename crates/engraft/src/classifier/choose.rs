@@ -1,7 +1,7 @@
 //! Choosing fit and strength by cross-validation, then solving the head on all training images.
 
 use engraft_data::Fit;
-use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, fit, group_ids, select};
+use engraft_train::{Features, Folds, LinearHead, Progress, Score, Selection, Views, fit, group_ids, select};
 
 use super::{
     TrainOptions,
@@ -18,43 +18,48 @@ const MOST_DEALS: usize = 5;
 /// A head and how it came about.
 pub(super) struct Chosen {
     pub fit: Fit,
-    pub l2: f64,
+    /// None where the head is part of a network that was trained as a whole.
+    pub l2: Option<f64>,
     pub head: LinearHead,
     /// None where nothing could be held out.
     pub cv: Option<CrossValidation>,
     pub warnings: Vec<String>,
 }
 
-/// Chooses among `fits`, whose features `train` holds in the same order.
+/// Chooses among `fits`, whose features `train` holds in the same order, with the rows of `views` for each image.
 pub(super) fn choose(
     train: &EmbeddedPart,
     fits: &[Fit],
+    views: Option<&Views>,
     classes: &[String],
     options: &TrainOptions,
     progress: &dyn Progress,
 ) -> Result<Chosen, Error> {
-    let dim = train.features[0].len() / train.len();
+    let views = Views::rows(views);
+    let dim = train.features[0].len() / (train.len() * views);
+    let labels: Vec<usize> =
+        train.labels.iter().flat_map(|&label| std::iter::repeat_n(label, views)).collect();
     let candidates =
         train.features.iter().map(|values| Features::new(values, dim)).collect::<Result<Vec<_>, _>>()?;
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
-    let deal = |number: u64| {
+    let deal = |number: u64| -> Result<Folds, Error> {
         let seed = options.seed.wrapping_add(number);
-        Folds::new(&train.labels, &groups, classes.len(), options.folds, seed)
+        Ok(Folds::new(&train.labels, &groups, classes.len(), options.folds, seed)?.with_views(views))
     };
     let folds = deal(0)?;
     let tie_breaks = (1..deals(train.len())).map(deal).collect::<Result<Vec<_>, _>>()?;
-    let selection = select(&candidates, &train.labels, classes.len(), &folds, &tie_breaks, progress)?;
+    let selection = select(&candidates, &labels, classes.len(), &folds, &tie_breaks, progress)?;
     let chosen = candidates[selection.candidate];
-    let solved = fit(chosen, &train.labels, classes.len(), selection.l2, progress)?;
+    let solved = fit(chosen, &labels, classes.len(), selection.l2, progress)?;
     let mut warnings = fold_warnings(folds.warnings(), classes);
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());
     }
     Ok(Chosen {
         fit: fits[selection.candidate],
-        l2: selection.l2,
+        l2: Some(selection.l2),
         head: solved.head,
-        cv: cross_validation(&selection, fits, &train.labels, classes, &folds)?,
+        cv: cross_validation(&selection, fits, &labels, classes, &folds)?,
         warnings,
     })
 }

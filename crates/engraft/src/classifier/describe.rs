@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Classifier;
+use super::{Classifier, views};
 use crate::{
     backbone::BackboneInfo, manifest::Manifest, model_file::Preprocessing, skipped::printable,
     stored_score::RecordedScore,
@@ -65,8 +65,10 @@ impl Description {
                 size = backbone.input_size
             ),
             format!(
-                "head           linear, {} features, {} parameters, l2 {:.3e}",
-                backbone.features, self.head_parameters, training.l2
+                "head           linear, {} features, {} parameters{}",
+                backbone.features,
+                self.head_parameters,
+                training.l2.map_or(String::new(), |l2| format!(", l2 {l2:.3e}"))
             ),
             format!(
                 "trained on     {} images, sha256 {}, seed {}, {}",
@@ -76,6 +78,11 @@ impl Description {
                 training.instruction_set
             ),
         ];
+        lines.extend(
+            training.views.as_ref().map(|views| format!("views          {}", views::described(views))),
+        );
+        lines
+            .extend(training.tta.as_ref().map(|views| format!("tta            {}", views::described(views))));
         let cv = training.cv.as_ref().map(|cv| &cv.score);
         for (name, score) in [("cv", cv), ("val", training.val.as_ref()), ("test", training.test.as_ref())] {
             if let Some(score) = score {

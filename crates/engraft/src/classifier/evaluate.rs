@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use engraft_data::{TestSet, scan_test};
-use engraft_train::{LinearHead, Progress, Score, Store, report as score_report};
+use engraft_train::{LinearHead, Progress, Score, Store, Views, report as score_report};
 use serde::Serialize;
 
-use super::Classifier;
+use super::{Classifier, views};
 use crate::{
     Error,
     embedded_part::{self, EmbeddedPart, store_warning},
@@ -19,6 +19,8 @@ pub struct Evaluation {
     /// The score.
     #[serde(flatten)]
     pub score: Score,
+    /// The views whose mean probabilities were judged, where it was not the untouched image alone.
+    pub tta: Option<Views>,
     /// Files that were not used, and why.
     pub skipped: Vec<SkippedFile>,
     /// Number of files that are known junk.
@@ -44,7 +46,9 @@ impl Classifier {
             skipped::refuse(data, &all_skipped)?;
         }
         let embedder = self.embedder(store);
-        let embedded = embedded_part::embed(&embedder, &part.samples, &[self.fit], "embedding", progress)?;
+        let views = self.tta.as_ref();
+        let embedded =
+            embedded_part::embed(&embedder, &part.samples, &[self.fit], views, "embedding", progress)?;
         all_skipped.extend_from_slice(&embedded.skipped);
         if strict {
             skipped::refuse(data, &all_skipped)?;
@@ -55,7 +59,13 @@ impl Classifier {
         let mut warnings = class_warnings("the test part", &part.missing_classes, &part.extra_classes);
         warnings.extend(store_warning(&embedder));
         let score = score(&self.head, &embedded, self.classes())?;
-        Ok(Evaluation { score, skipped: skipped::listed(&all_skipped), ignored, warnings })
+        Ok(Evaluation {
+            score,
+            tta: self.tta.clone(),
+            skipped: skipped::listed(&all_skipped),
+            ignored,
+            warnings,
+        })
     }
 }
 
@@ -63,14 +73,16 @@ impl Evaluation {
     /// The judgement as text for people.
     pub fn text(&self) -> String {
         let summary = skipped::summary(&self.skipped, self.ignored);
-        format!("{summary}\n{}", score_report(&self.score))
+        let tta = self.tta.as_ref().map(views::judged_line).unwrap_or_default();
+        format!("{summary}{tta}\n{}", score_report(&self.score))
     }
 }
 
-/// The score of `head` on the embedded images of a part.
+/// The score of `head` on the embedded images of a part, at least one, each with all its views.
 pub(super) fn score(head: &LinearHead, part: &EmbeddedPart, classes: &[String]) -> Result<Score, Error> {
+    let views_len = part.features[0].len() / part.len();
     let predicted: Vec<usize> =
-        part.features[0].chunks_exact(head.dim()).map(|row| head.predict(row)).collect();
+        part.features[0].chunks_exact(views_len).map(|rows| head.predict(rows)).collect();
     Ok(Score::new(&part.labels, &predicted, classes)?)
 }
 

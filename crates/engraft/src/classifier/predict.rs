@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engraft_data::{FoundFile, Skipped, scan_flat};
-use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress};
+use engraft_train::{EmbedError, EmbeddedImage, Embedder, Progress, Views};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::Classifier;
@@ -26,6 +26,8 @@ pub struct Prediction {
 pub struct Ranked {
     /// The most probable classes, best first, at least one.
     pub top: Vec<Guess>,
+    /// Number of views that the probabilities are the mean of; 1 is the untouched image alone.
+    pub views: usize,
 }
 
 /// A class and its probability.
@@ -85,7 +87,7 @@ impl Classifier {
         progress: &dyn Progress,
     ) -> Vec<Prediction> {
         let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
-        let embedded = embedder.embed(&paths, &[self.fit], progress);
+        let embedded = embedder.embed(&paths, &[self.fit], self.tta.as_ref(), progress);
         let predict = |(path, result): (&&Path, Result<EmbeddedImage, EmbedError>)| {
             let result = result.map_err(problem).map(|image| self.rank(&image.features[0], top_k));
             Prediction { path: path.to_path_buf(), result }
@@ -94,12 +96,13 @@ impl Classifier {
     }
 
     fn rank(&self, features: &[f32], top_k: usize) -> Ranked {
-        let probabilities = self.head.probabilities(features);
+        let probabilities = self.head.mean_probabilities(features);
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         let guess =
             |class: usize| Guess { class: self.classes()[class].clone(), probability: probabilities[class] };
-        Ranked { top: order.into_iter().take(top_k.max(1)).map(guess).collect() }
+        let top = order.into_iter().take(top_k.max(1)).map(guess).collect();
+        Ranked { top, views: Views::rows(self.tta.as_ref()) }
     }
 }
 
@@ -115,16 +118,19 @@ fn skipped(Skipped { path, kind, reason }: Skipped) -> Prediction {
     Prediction { path, result: Err(Problem { kind, message: reason }) }
 }
 
-/// `{path, class, probability, top}` or `{path, error}`.
+/// `{path, class, probability, top}`, with `tta` where there are several views, or `{path, error}`.
 impl Serialize for Prediction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("path", &self.path.to_string_lossy())?;
         match &self.result {
-            Ok(Ranked { top }) => {
+            Ok(Ranked { top, views }) => {
                 map.serialize_entry("class", &top[0].class)?;
                 map.serialize_entry("probability", &top[0].probability)?;
                 map.serialize_entry("top", top)?;
+                if *views > 1 {
+                    map.serialize_entry("tta", views)?;
+                }
             }
             Err(problem) => map.serialize_entry("error", problem)?,
         }

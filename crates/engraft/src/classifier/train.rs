@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft_data::{DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, scan, scan_test};
+use engraft_data::{
+    DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, augment::Augmentation, scan, scan_test,
+};
 use engraft_engine::ENGINE_REVISION;
 use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
 
@@ -15,19 +17,20 @@ use super::{
     choose::{self, Chosen},
     evaluate::{class_warnings, score},
     train_report::{ImageCounts, Leak, Seconds, TrainReport},
+    views::ChosenViews,
 };
 use crate::{
     Error,
     backbone::Backbone,
     embedded_part::{self, EmbeddedPart, store_warning},
-    manifest::{DataParts, Manifest, PartRecord},
+    manifest::{DataParts, Manifest, NetworkRecord, PartRecord},
     model_file::{FORMAT, Header, Preprocessing, StoredPart},
     skipped::{self, some_names},
     stored_score::StoredScore,
 };
 
 /// Choices of a training.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
     /// A folder of class folders to judge the model on, instead of the data set's own test part.
     pub test: Option<PathBuf>,
@@ -37,8 +40,14 @@ pub struct TrainOptions {
     pub filter: Filter,
     /// Folds of cross-validation, at least 2.
     pub folds: usize,
-    /// Seed of the folds.
+    /// Seed of the folds and of augmented views.
     pub seed: u64,
+    /// Views of each training image that the head is trained on, from 1, the untouched image alone, to 1000.
+    pub views: usize,
+    /// Views of each validation and test image whose mean probabilities are judged, likewise.
+    pub tta: usize,
+    /// How views are made; `None` for the preset `light`.
+    pub augment: Option<Augmentation>,
     /// Whether a skipped file is an error.
     pub strict: bool,
 }
@@ -51,7 +60,17 @@ impl TrainOptions {
 impl Default for TrainOptions {
     fn default() -> TrainOptions {
         let folds = TrainOptions::DEFAULT_FOLDS;
-        TrainOptions { test: None, fit: None, filter: Filter::Bicubic, folds, seed: 0, strict: false }
+        TrainOptions {
+            test: None,
+            fit: None,
+            filter: Filter::Bicubic,
+            folds,
+            seed: 0,
+            views: 1,
+            tta: 1,
+            augment: None,
+            strict: false,
+        }
     }
 }
 
@@ -72,36 +91,37 @@ impl Classifier {
         progress: &dyn Progress,
     ) -> Result<(Classifier, TrainReport), Error> {
         check(options)?;
+        let views = ChosenViews::of(options)?;
         let started = Instant::now();
         let found = find(data, options)?;
         let scanned = Instant::now();
         let embedder = backbone.embedder(options.filter, store);
-        let training = Training { found, options, embedder: &embedder, progress };
+        let training = Training { found, options, views, embedder: &embedder, progress };
         let trained = training.run()?;
         let seconds = training.seconds(scanned - started, trained.choosing, started.elapsed());
         let header = training.header(&trained, &backbone);
         let report = training.report(&trained, &backbone, seconds);
-        let Chosen { fit, head, .. } = trained.chosen;
-        Ok((Classifier { header, fit, filter: options.filter, backbone, head }, report))
+        Ok((trained.classifier(header, backbone, options.filter), report))
     }
 }
 
 /// A training's input.
-struct Training<'a> {
-    found: Found,
-    options: &'a TrainOptions,
-    embedder: &'a Embedder<'a>,
-    progress: &'a dyn Progress,
+pub(super) struct Training<'a> {
+    pub found: Found,
+    pub options: &'a TrainOptions,
+    pub views: ChosenViews,
+    pub embedder: &'a Embedder<'a>,
+    pub progress: &'a dyn Progress,
 }
 
 /// What was found in the folders.
-struct Found {
-    data: Dataset,
-    warnings: Vec<String>,
+pub(super) struct Found {
+    pub data: Dataset,
+    pub warnings: Vec<String>,
 }
 
 /// A training's result.
-struct Trained {
+pub(super) struct Trained {
     chosen: Chosen,
     train: PartRecord,
     val: Option<Judged>,
@@ -109,6 +129,8 @@ struct Trained {
     skipped: Vec<Skipped>,
     warnings: Vec<String>,
     choosing: Duration,
+    /// None of a linear head on frozen features.
+    pub network: Option<NetworkRecord>,
 }
 
 /// A part that was judged on.
@@ -121,6 +143,14 @@ struct Judged {
     warnings: Vec<String>,
 }
 
+impl Trained {
+    /// The model, with its backbone.
+    pub fn classifier(self, header: Header, backbone: Backbone, filter: Filter) -> Classifier {
+        let Chosen { fit, head, .. } = self.chosen;
+        Classifier { header, fit, filter, backbone, head, tta: None }
+    }
+}
+
 fn check(options: &TrainOptions) -> Result<(), Error> {
     if options.folds >= 2 {
         return Ok(());
@@ -129,7 +159,7 @@ fn check(options: &TrainOptions) -> Result<(), Error> {
 }
 
 /// Finds the data set; a test folder of its own takes the place of the data set's test part.
-fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> {
+pub(super) fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> {
     let mut data = scan(root)?;
     if data.classes.len() > MAX_CLASSES {
         let problem = format!("found {} class folders, expected at most {MAX_CLASSES}", data.classes.len());
@@ -157,28 +187,34 @@ impl Training<'_> {
         let fits: &[Fit] = self.options.fit.as_slice();
         let fits = if fits.is_empty() { Fit::ALL } else { fits };
         self.refuse_skipped(&data.skipped)?;
-        let train = embedded_part::embed(self.embedder, &data.train, fits, "embedding", self.progress)?;
+        let views = self.views.train.as_ref();
+        let train =
+            embedded_part::embed(self.embedder, &data.train, fits, views, "embedding", self.progress)?;
         self.check_classes(&train)?;
         self.refuse_unusable(&train, fits)?;
         let started = Instant::now();
-        let chosen = choose::choose(&train, fits, &data.classes, self.options, self.progress)?;
-        let choosing = started.elapsed();
-        let val = self.judge("val", &data.val, &chosen, &train)?;
-        let test = self.judge("test", &data.test, &chosen, &train)?;
+        let chosen = choose::choose(&train, fits, views, &data.classes, self.options, self.progress)?;
+        self.finish(&train, chosen, started.elapsed())
+    }
 
+    /// Judges what was chosen, or trained, in `choosing`.
+    pub fn finish(&self, train: &EmbeddedPart, chosen: Chosen, choosing: Duration) -> Result<Trained, Error> {
+        let data = &self.found.data;
+        let val = self.judge("val", &data.val, &chosen, train)?;
+        let test = self.judge("test", &data.test, &chosen, train)?;
         let mut skipped = [&data.skipped[..], &train.skipped].concat();
         let mut warnings =
-            [&self.found.warnings[..], &self.unusable_classes(&train), &chosen.warnings].concat();
+            [&self.found.warnings[..], &self.unusable_classes(train), &chosen.warnings].concat();
         for part in [&val, &test].into_iter().flatten() {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
         warnings.extend(store_warning(self.embedder));
-        let train = record(&train, &data.classes);
-        Ok(Trained { chosen, train, val, test, skipped, warnings, choosing })
+        let train = record(train, &data.classes);
+        Ok(Trained { chosen, train, val, test, skipped, warnings, choosing, network: None })
     }
 
-    fn check_classes(&self, train: &EmbeddedPart) -> Result<(), Error> {
+    pub fn check_classes(&self, train: &EmbeddedPart) -> Result<(), Error> {
         let mut present = train.labels.clone();
         present.sort_unstable();
         present.dedup();
@@ -192,7 +228,7 @@ impl Training<'_> {
 
     /// Under `strict`, judged images are embedded before anything is chosen, so that a file that cannot be used is told
     /// at once. Most are then in the store when the chosen fit asks for them.
-    fn refuse_unusable(&self, train: &EmbeddedPart, fits: &[Fit]) -> Result<(), Error> {
+    pub fn refuse_unusable(&self, train: &EmbeddedPart, fits: &[Fit]) -> Result<(), Error> {
         if !self.options.strict {
             return Ok(());
         }
@@ -200,13 +236,13 @@ impl Training<'_> {
         for part in [&self.found.data.val, &self.found.data.test].into_iter().flatten() {
             let stage = "checking what is judged on";
             let embedded =
-                embedded_part::embed(self.embedder, &part.samples, &fits[..1], stage, self.progress)?;
+                embedded_part::embed(self.embedder, &part.samples, &fits[..1], None, stage, self.progress)?;
             skipped.extend(embedded.skipped);
         }
         self.refuse_skipped(&skipped)
     }
 
-    fn refuse_skipped(&self, skipped: &[Skipped]) -> Result<(), Error> {
+    pub fn refuse_skipped(&self, skipped: &[Skipped]) -> Result<(), Error> {
         match self.options.strict {
             true => skipped::refuse(&self.found.data.root, skipped),
             false => Ok(()),
@@ -238,8 +274,9 @@ impl Training<'_> {
         let Some(part) = part else { return Ok(None) };
         let classes = &self.found.data.classes;
         let stage = format!("embedding {name}");
+        let (fits, views) = ([chosen.fit], self.views.judged.as_ref());
         let embedded =
-            embedded_part::embed(self.embedder, &part.samples, &[chosen.fit], &stage, self.progress)?;
+            embedded_part::embed(self.embedder, &part.samples, &fits, views, &stage, self.progress)?;
         let leaks = find_leaks(train, &embedded);
         let mut warnings =
             class_warnings(&format!("the {name} part"), &part.missing_classes, &part.extra_classes);
@@ -264,7 +301,7 @@ impl Training<'_> {
     }
 
     /// Threads work side by side, so their summed time is divided by their number.
-    fn seconds(&self, scan: Duration, choosing: Duration, total: Duration) -> Seconds {
+    pub fn seconds(&self, scan: Duration, choosing: Duration, total: Duration) -> Seconds {
         let EmbedTimes { decode, network } = self.embedder.times();
         let threads = rayon::current_num_threads() as f64;
         Seconds {
@@ -276,7 +313,7 @@ impl Training<'_> {
         }
     }
 
-    fn header(&self, trained: &Trained, backbone: &Backbone) -> Header {
+    pub fn header(&self, trained: &Trained, backbone: &Backbone) -> Header {
         let part_record = |part: &Option<Judged>| part.as_ref().map(|judged| judged.record.clone());
         let training = Manifest {
             engraft: env!("CARGO_PKG_VERSION").to_owned(),
@@ -284,7 +321,10 @@ impl Training<'_> {
             decoder: DECODER_REVISION.to_owned(),
             engine: ENGINE_REVISION.to_owned(),
             seed: self.options.seed,
+            views: self.views.train.clone(),
+            tta: self.views.judged.clone(),
             l2: trained.chosen.l2,
+            network: trained.network.clone(),
             data: DataParts {
                 train: trained.train.clone(),
                 val: part_record(&trained.val),
@@ -303,7 +343,7 @@ impl Training<'_> {
         Header { format: FORMAT, classes, preprocessing, parts, training }
     }
 
-    fn report(&self, trained: &Trained, backbone: &Backbone, seconds: Seconds) -> TrainReport {
+    pub fn report(&self, trained: &Trained, backbone: &Backbone, seconds: Seconds) -> TrainReport {
         let count = |part: &Option<Judged>| part.as_ref().map(|judged| judged.record.images);
         let parts = [&trained.val, &trained.test].into_iter().flatten();
         TrainReport {
@@ -325,6 +365,10 @@ impl Training<'_> {
             warnings: trained.warnings.clone(),
             seconds,
             seed: self.options.seed,
+            views: self.views.train.clone(),
+            tta: self.views.judged.clone(),
+            network: trained.network.clone(),
+            history: None,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What a training reports, as data and as text.
 
-use engraft_train::{OPTIMISTIC, Score, report as score_report};
+use engraft_train::{History, OPTIMISTIC, Score, Views, report as score_report};
 use serde::{Deserialize, Serialize};
 
+use super::views;
 use crate::{
     backbone::BackboneInfo,
+    manifest::NetworkRecord,
     skipped::{self, SkippedFile},
 };
 
@@ -33,8 +35,18 @@ pub struct TrainReport {
     pub warnings: Vec<String>,
     /// Where the time went.
     pub seconds: Seconds,
-    /// Seed of the folds.
+    /// Seed of the folds and of augmented views.
     pub seed: u64,
+    /// The views of each training image that the head was trained on, where it was not the untouched image alone. Held-out
+    /// images of cross-validation are untouched.
+    pub views: Option<Views>,
+    /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
+    pub tta: Option<Views>,
+    /// How the network was trained; none of a linear head.
+    pub network: Option<NetworkRecord>,
+    /// What every epoch of that training was like.
+    #[serde(skip)]
+    pub history: Option<History>,
 }
 
 /// Numbers of images, and the files that were not used.
@@ -159,7 +171,8 @@ impl TrainReport {
             self.filter,
             size = backbone.input_size
         );
-        text
+        text += &self.views.as_ref().map(views::trained_line).unwrap_or_default();
+        text + &self.tta.as_ref().map(views::judged_line).unwrap_or_default()
     }
 
     /// The accuracies of the fits that were compared.

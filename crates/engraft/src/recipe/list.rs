@@ -189,7 +189,10 @@ mod tests {
             ("layer = []", "missing field `input`"),
             ("input = \"pixels\"\n[[layer]]\ntype = \"conv3d\"", "unknown variant `conv3d`"),
             ("input = \"pixels\"\n[[layer]]\ntype = \"dense\"", "missing field `units`"),
-            ("input = \"pixels\"\n[[layer]]\ntype = \"dense\"\nunits = 3\nwidth = 2", "unknown field `width`"),
+            (
+                "input = \"pixels\"\n[[layer]]\ntype = \"dense\"\nunits = 3\nwidth = 2",
+                "unknown field `width`",
+            ),
             ("input = \"pixels\"\nlayers = 3", "unknown field `layers`"),
         ] {
             let error = text.parse::<LayerList>().unwrap_err();
