@@ -2,6 +2,7 @@
 
 mod buffers;
 mod check;
+mod choose;
 mod execute;
 mod groups;
 mod layer;

@@ -24,6 +24,16 @@ impl Dropout {
         }
     }
 
+    /// The same with one draw for all elements.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn run_whole(self, input: &[f32], output: &mut [f32]) {
+        assert_eq!(input.len(), output.len(), "input and output");
+        let factor = if self.keeps(0) { 1.0 / (1.0 - self.rate) } else { 0.0 };
+        output.iter_mut().zip(input).for_each(|(output, x)| *output = x * factor);
+    }
+
     /// Whether the element at that position is kept.
     pub fn keeps(self, position: usize) -> bool {
         let uniform = (random_key(&[self.key, position as u64]) >> 40) as f32 / (1 << 24) as f32;

@@ -2,26 +2,14 @@
 //!
 //! Source: Keras `MaxPooling2D`; of equal values the first one gets the gradient, as in TensorFlow.
 
-use std::ops::Range;
-
-use crate::InstructionSet;
 use crate::arch::{Isa, SimdOp};
+use crate::{InstructionSet, Window};
 
-/// The windows of one map of `[height, width, channels]`. They are cut at its edge; each must hold a pixel.
+/// The greatest value in each window.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
-    /// Rows and columns of the map.
-    pub size: [usize; 2],
-    /// Values per pixel.
-    pub channels: usize,
-    /// Height and width of the window, in pixels; at most 65536 in all.
-    pub window: [usize; 2],
-    /// Vertical and horizontal stride, in pixels.
-    pub strides: [usize; 2],
-    /// How far the first window begins above and to the left of the map, in pixels.
-    pub before: [usize; 2],
-    /// Rows and columns of output pixels.
-    pub output_size: [usize; 2],
+    /// The windows, of at most 65536 pixels each.
+    pub windows: Window,
 }
 
 impl MaxPool2d {
@@ -50,34 +38,10 @@ impl MaxPool2d {
     }
 
     fn check(&self, input: usize, output: usize, places: usize) {
-        let [outputs, inputs] = [self.output_size, self.size].map(|[h, w]| h * w * self.channels);
-        assert_eq!(
-            [input, output, places],
-            [inputs, outputs, outputs],
-            "elements of input, output and places"
-        );
-        assert!(self.window[0] * self.window[1] <= 1 << 16, "pixels of a window");
-    }
-
-    /// The rows or columns of the map that window `index` covers along an axis, and how many it has before them.
-    fn covered(&self, axis: usize, index: usize) -> (Range<usize>, usize) {
-        let start = index * self.strides[axis];
-        let end = (start + self.window[axis]).saturating_sub(self.before[axis]).min(self.size[axis]);
-        let first = start.saturating_sub(self.before[axis]);
-        assert!(first < end, "a window outside the map");
-        (first..end, self.before[axis].saturating_sub(start))
-    }
-
-    /// Calls `visit` with the place and the offset of every pixel of the map under the window of output pixel `[y, x]`.
-    #[inline(always)]
-    fn each_pixel(&self, [y, x]: [usize; 2], mut visit: impl FnMut(u16, usize)) {
-        let ((rows, above), (columns, left)) = (self.covered(0, y), self.covered(1, x));
-        for (row, at_row) in rows.zip(above..) {
-            for (column, at_column) in columns.clone().zip(left..) {
-                let place = (at_row * self.window[1] + at_column) as u16;
-                visit(place, (row * self.size[1] + column) * self.channels);
-            }
-        }
+        let outputs = self.windows.output_pixels() * self.windows.channels;
+        let expected = [self.windows.input_len(), outputs, outputs];
+        assert_eq!([input, output, places], expected, "elements of input, output and places");
+        assert!(self.windows.taps() <= 1 << 16, "pixels of a window");
     }
 }
 
@@ -94,13 +58,13 @@ impl SimdOp for Forward<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
         let Forward { layer, input, output, places } = self;
-        let channels = layer.channels;
+        let channels = layer.windows.channels;
         let pixels = output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
         for (pixel, (output, places)) in pixels.enumerate() {
             output.fill(f32::NEG_INFINITY);
             places.fill(0);
-            let at = [pixel / layer.output_size[1], pixel % layer.output_size[1]];
-            layer.each_pixel(at, |place, start| {
+            layer.windows.each_pixel(pixel, |place, start| {
+                let place = place as u16;
                 let input = &input[start..][..channels];
                 for ((&x, greatest), at) in input.iter().zip(&mut *output).zip(&mut *places) {
                     let greater = x > *greatest;
@@ -125,17 +89,43 @@ impl SimdOp for Backward<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
         let Backward { layer, places, output_gradient, input_gradient } = self;
-        let channels = layer.channels;
+        let channels = layer.windows.channels;
         input_gradient.fill(0.0);
         let pixels = output_gradient.chunks_exact(channels).zip(places.chunks_exact(channels));
         for (pixel, (gradient, places)) in pixels.enumerate() {
-            let at = [pixel / layer.output_size[1], pixel % layer.output_size[1]];
-            layer.each_pixel(at, |place, start| {
+            layer.windows.each_pixel(pixel, |place, start| {
+                let place = place as u16;
                 let to = &mut input_gradient[start..][..channels];
                 for ((&gradient, &at), to) in gradient.iter().zip(places).zip(to) {
                     *to += if at == place { gradient } else { 0.0 };
                 }
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equal_values_gets_the_gradient() {
+        let windows = Window {
+            size: [2, 3],
+            channels: 1,
+            window: [2, 2],
+            strides: [1, 1],
+            before: [0, 0],
+            output_size: [1, 2],
+        };
+        for isa in InstructionSet::available() {
+            let (mut output, mut places) = ([0.0; 2], [9; 2]);
+            let pool = MaxPool2d { windows };
+            pool.forward(isa, &[1.0, 5.0, 2.0, 5.0, 0.0, 7.0], &mut output, &mut places);
+            assert_eq!((output, places), ([5.0, 7.0], [1, 3]));
+            let mut gradient = [f32::NAN; 6];
+            pool.backward(isa, &places, &[1.0, 2.0], &mut gradient);
+            assert_eq!(gradient, [0.0, 1.0, 0.0, 0.0, 0.0, 2.0]);
         }
     }
 }

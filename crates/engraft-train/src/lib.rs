@@ -8,7 +8,6 @@ mod error;
 mod features; // start here
 mod fit;
 mod folds;
-mod gradient;
 mod groups;
 mod head;
 mod history;

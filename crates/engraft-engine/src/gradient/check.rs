@@ -48,7 +48,7 @@ pub(super) fn arrays(
 pub(super) fn batch(program: &Program, batch: &Batch) -> Result<usize, EngineError> {
     let image_len = program.value_lens[0];
     let images = batch.images.len() / image_len;
-    if images == 0 || batch.images.len() % image_len != 0 {
+    if images == 0 || !batch.images.len().is_multiple_of(image_len) {
         let expected = format!("a positive multiple of {image_len}");
         return Err(EngineError::BatchLen { what: "images", found: batch.images.len(), expected });
     }

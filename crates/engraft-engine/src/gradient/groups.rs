@@ -50,6 +50,17 @@ pub(super) fn sum_parts(parts: &[&[f32]], total: &mut [f32]) {
     });
 }
 
+/// The sum over all images, from first to last, of what `add` adds to zeros for each; in double precision.
+pub(super) fn sum_images(images: usize, len: usize, add: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+    let mut parts = vec![0.0; images * len];
+    parts.par_chunks_exact_mut(len).enumerate().for_each(|(image, sums)| add(image, sums));
+    let mut total = vec![0.0; len];
+    for part in parts.chunks_exact(len) {
+        total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+    }
+    total
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,21 +1,33 @@
 //! What a step of a network does in both directions. Each layer is a file of its own.
 
 mod activation;
+mod average_pool2d;
+mod batch_norm;
+mod channel_scale;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
-mod global_average_pool2d;
+mod layer_norm;
 mod max_pool2d;
+mod movement;
+mod pair;
 mod rescale;
 
 use engraft_kernels::{InstructionSet, PackedMatrix};
 
 pub(super) use activation::Activation;
+pub(super) use average_pool2d::AveragePool;
+pub(super) use batch_norm::BatchNorm;
+pub(super) use channel_scale::{LayerScale, Normalization};
 pub(super) use conv2d::Conv2d;
 pub(super) use dense::Dense;
+pub(super) use depthwise_conv2d::DepthwiseConv2d;
 pub(super) use dropout::Dropout;
-pub(super) use global_average_pool2d::GlobalAveragePool2d;
-pub(super) use max_pool2d::MaxPool2d;
+pub(super) use layer_norm::LayerNorm;
+pub(super) use max_pool2d::MaxPool;
+pub(super) use movement::{Concatenate, Frame, ReverseChannels};
+pub(super) use pair::{Add, Multiply};
 pub(super) use rescale::Rescale;
 
 /// An operation for a whole batch; images follow each other in all arrays.

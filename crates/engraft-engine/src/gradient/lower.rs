@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use engraft_graph::{Activation as Function, Graph, NodeId, Op, Shape};
-use engraft_kernels::{Activation as Kernel, Clamp};
+use engraft_graph::{Graph, NodeId, Op, Shape};
 
 use super::ParameterSpec;
-use super::layer::{Activation, Conv2d, Dense, Dropout, GlobalAveragePool2d, Layer, MaxPool2d, Rescale};
-use super::window::Window;
+use super::choose::{Chosen, choose};
+use super::layer::Layer;
 use crate::EngineError;
 
 /// A network in steps. Its first value is the image, its last one the scores before the softmax.
@@ -82,10 +81,10 @@ impl Lowering {
         let inputs: Vec<usize> = node.inputs.iter().map(|&input| self.value_of(input)).collect();
         let is_frozen = frozen.contains(&node.name);
         let parameters = self.add_parameters(graph, id, is_frozen);
-        let value = match layer(graph, id, is_frozen)? {
-            Lowered::Image => self.add_value(&node.name, node.shape, false),
-            Lowered::Same => inputs[0],
-            Lowered::Layer(layer) => {
+        let value = match choose(graph, id, is_frozen)? {
+            Chosen::Image => self.add_value(&node.name, node.shape, false),
+            Chosen::Same => inputs[0],
+            Chosen::Layer(layer) => {
                 let input_learns: Vec<bool> = inputs.iter().map(|&input| self.value_learns[input]).collect();
                 let learns = self.parameters[parameters.clone()].iter().any(|spec| spec.trainable);
                 let learnt = learns || input_learns.contains(&true);
@@ -113,72 +112,4 @@ impl Lowering {
         }
         first..self.parameters.len()
     }
-}
-
-/// What becomes of a node.
-enum Lowered {
-    /// The network's input.
-    Image,
-    /// The value of its input, unchanged.
-    Same,
-    /// A step.
-    Layer(Box<dyn Layer>),
-}
-
-fn layer(graph: &Graph, id: NodeId, _is_frozen: bool) -> Result<Lowered, EngineError> {
-    let node = graph.node(id);
-    let Some(&input) = graph.input_shapes(id).first() else { return Ok(Lowered::Image) };
-    let refuse = |reason| Err(EngineError::NoGradient { node: node.name.clone(), reason });
-    let layer: Box<dyn Layer> = match &node.op {
-        Op::Flatten | Op::Reshape { .. } => return Ok(Lowered::Same),
-        Op::Rescale { scale, offset } => Box::new(Rescale {
-            scale: per_channel(scale, input.channels()),
-            offset: per_channel(offset, input.channels()),
-        }),
-        Op::Conv2d(conv) => {
-            let window = Window::new(input, conv.kernel, conv.strides, conv.padding);
-            Box::new(Conv2d { window, filters: conv.filters, bias: conv.bias, clamp: None })
-        }
-        Op::Dense(dense) => match input {
-            Shape::Vector { features } => {
-                Box::new(Dense { features, units: dense.units, bias: dense.bias, clamp: None })
-            }
-            Shape::Map { .. } => {
-                let window = Window::new(input, [1, 1], [1, 1], engraft_graph::Padding::Valid);
-                Box::new(Conv2d { window, filters: dense.units, bias: dense.bias, clamp: None })
-            }
-        },
-        Op::Activation(function) => match activation(*function) {
-            Some(activation) => Box::new(activation),
-            None => return refuse("softmax stands inside the network, expected at its end only"),
-        },
-        Op::MaxPool2d(pool) => {
-            if pool.window[0].saturating_mul(pool.window[1]) > 1 << 16 {
-                return refuse("its window has more than 65536 pixels");
-            }
-            Box::new(MaxPool2d::new(Window::new(input, pool.window, pool.strides, pool.padding)))
-        }
-        Op::GlobalAveragePool2d => Box::new(GlobalAveragePool2d { channels: input.channels() }),
-        Op::Dropout { rate } => Box::new(Dropout { rate: *rate, node: id.index() }),
-        _ => return refuse("its operation has no gradient"),
-    };
-    Ok(Lowered::Layer(layer))
-}
-
-fn per_channel(values: &[f32], channels: usize) -> Vec<f32> {
-    values.iter().copied().cycle().take(channels).collect()
-}
-
-fn activation(function: Function) -> Option<Activation> {
-    Some(match function {
-        Function::Relu => Activation::Clamp(Clamp::RELU),
-        Function::Relu6 => Activation::Clamp(Clamp::RELU6),
-        Function::Sigmoid => Activation::Function(Kernel::Sigmoid),
-        Function::Silu => Activation::Function(Kernel::Silu),
-        Function::HardSigmoid => Activation::Function(Kernel::HardSigmoid),
-        Function::HardSilu => Activation::Function(Kernel::HardSilu),
-        Function::Gelu => Activation::Function(Kernel::Gelu),
-        Function::Tanh => Activation::Function(Kernel::Tanh),
-        _ => return None,
-    })
 }

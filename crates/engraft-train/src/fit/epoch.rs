@@ -1,17 +1,13 @@
 //! One epoch of training.
 
+use engraft_engine::{Batch, BatchLoss, Gradient, GradientOptions, ParameterSpec};
 use engraft_graph::Graph;
 
 use super::{
     FitError, FitOptions, FitRun, Samples, TrainingState,
     batch::{PreparedBatch, dropout_seed, order},
 };
-use crate::{
-    gradient::{Batch, BatchLoss, Gradient, GradientOptions, ParameterSpec},
-    history::EpochScore,
-    progress::Progress,
-    schedule::Length,
-};
+use crate::{history::EpochScore, progress::Progress, schedule::Length};
 
 /// Changes parameters batch by batch; what it holds does not change from one epoch to the next.
 pub(super) struct Trainer<'a> {
@@ -44,8 +40,7 @@ impl<'a> Trainer<'a> {
         let FitOptions { label_smoothing, ref frozen, .. } = *options;
         let gradient_options = GradientOptions { isa: run.isa, label_smoothing, frozen: frozen.clone() };
         let gradient = Gradient::compile(graph, &gradient_options)?;
-        let len = |spec: &ParameterSpec| spec.shape.iter().product();
-        let gradients = gradient.parameters().iter().map(|spec| vec![0.0; len(spec)]).collect();
+        let gradients = gradient.parameters().iter().map(|spec| vec![0.0; spec.len()]).collect();
         let batch_size = options.batch_size.min(samples.len());
         if batch_size < options.batch_size {
             let (asked, images) = (options.batch_size, samples.len());
@@ -122,7 +117,7 @@ impl<'a> Trainer<'a> {
         let batch = Batch { images, targets, weights: weights.as_deref() };
         let loss = self.gradient.run(&mut state.parameters, &batch, seed, &mut self.gradients)?;
         if !loss.loss.is_finite() {
-            return Err(place.diverged("the loss", loss.loss));
+            return Err(place.diverged("the loss", loss.loss, state));
         }
         let optimizer = &self.options.optimizer;
         state.optimizer.update(optimizer, place.learning_rate, &mut state.parameters, &self.gradients);
@@ -131,16 +126,16 @@ impl<'a> Trainer<'a> {
 }
 
 impl Place {
-    fn diverged(self, what: &'static str, found: f64) -> FitError {
+    fn diverged(self, what: &'static str, found: f64, state: &TrainingState) -> FitError {
         let Place { epoch, batch, learning_rate } = self;
-        FitError::Diverged { what, found, epoch, batch, learning_rate }
+        FitError::Diverged { what, found, epoch, batch, learning_rate, updates: state.optimizer.updates }
     }
 }
 
 /// The last update of an epoch has no later loss that would show it.
 fn check_parameters(state: &TrainingState, place: Place) -> Result<(), FitError> {
     match state.parameters.iter().flatten().find(|value| !value.is_finite()) {
-        Some(&found) => Err(place.diverged("a weight", found.into())),
+        Some(&found) => Err(place.diverged("a weight", found.into(), state)),
         None => Ok(()),
     }
 }

@@ -64,7 +64,7 @@ pub enum FitError {
     /// The loss or a parameter is not a number any more.
     #[error(
         "{what} is {found} in epoch {epoch}, batch {batch}, at learning rate {learning_rate}, expected a finite number: {}",
-        remedy(*epoch, *batch, *learning_rate)
+        remedy(*updates, *learning_rate)
     )]
     Diverged {
         /// What is not finite.
@@ -77,6 +77,8 @@ pub enum FitError {
         batch: usize,
         /// That of this batch.
         learning_rate: f32,
+        /// How often the weights had been updated before it was seen.
+        updates: u64,
     },
     /// An image cannot be had.
     #[error(transparent)]
@@ -96,8 +98,8 @@ pub enum FitError {
 }
 
 /// What to try when the loss is not finite.
-fn remedy(epoch: usize, batch: usize, learning_rate: f32) -> String {
-    if (epoch, batch) == (1, 1) {
+fn remedy(updates: u64, learning_rate: f32) -> String {
+    if updates == 0 {
         return "no update was made before, so look at the range of the images and the initial weights"
             .to_owned();
     }

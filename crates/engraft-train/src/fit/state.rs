@@ -1,10 +1,10 @@
 //! Everything that changes while a network is trained.
 
+use engraft_engine::ParameterSpec;
 use engraft_graph::{GraphError, NamedTensors, Tensor};
 
 use super::FitOptions;
 use crate::{
-    gradient::ParameterSpec,
     history::History,
     optimizer::{Optimizer, OptimizerState},
 };
@@ -50,7 +50,7 @@ impl Layout {
         let values =
             |spec: &ParameterSpec| initial.get(&spec.name).map(|tensor| tensor.to_f32().into_owned());
         let parameters = self.specs.iter().map(|spec| values(spec).unwrap_or_default()).collect();
-        let trained = self.specs.iter().map(|spec| spec.trainable.then(|| spec.shape.iter().product()));
+        let trained = self.specs.iter().map(|spec| spec.trainable.then(|| spec.len()));
         let optimizer = OptimizerState::new(&self.optimizer, trained);
         TrainingState { parameters, optimizer, best: None, history: History::default() }
     }

@@ -4,5 +4,6 @@
 
 mod behaviour;
 mod clouds;
+mod five_steps;
 mod resume;
 mod watcher;

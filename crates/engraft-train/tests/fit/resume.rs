@@ -126,7 +126,8 @@ fn a_foreign_checkpoint_is_refused_with_the_difference() {
     let path = folder.path().join("checkpoint");
     let cosine = options("adam", "cosine");
     assert!(run(&path, &cosine, false, 2).is_err());
-    let changes: [(&str, fn(&mut FitOptions)); 9] = [
+    type Change = fn(&mut FitOptions);
+    let changes: [(&str, Change); 9] = [
         ("epochs is 5, expected 9", |options| options.epochs = 9),
         ("batch_size is 4, expected 5", |options| options.batch_size = 5),
         ("learning_rate is 0.3, expected 0.06", |options| options.learning_rate = 0.06),

@@ -5,14 +5,13 @@
 //! the gradient of the output, spread by the strides, with the kernel turned by half a turn.
 
 use engraft_kernels::{
-    Clamp, Gemm, InstructionSet, KernelGradient, MatrixView, PackedMatrix, RowLayout, Segments,
+    Clamp, Gemm, InstructionSet, KernelGradient, MatrixView, PackedMatrix, RowLayout, Segments, Window,
 };
 use rayon::prelude::*;
 
 use super::{Backward, Forward, Group, Layer, Memory};
 use crate::gradient::buffers::sized;
 use crate::gradient::groups::{groups, split, split_mut, sum_parts};
-use crate::gradient::window::Window;
 
 /// A convolution with `filters` output channels.
 pub(crate) struct Conv2d {
@@ -34,7 +33,7 @@ impl Layer for Conv2d {
         let parts = split_mut(output, context.images).into_par_iter().zip(split(inputs[0], context.images));
         let group_memories = Memory::groups(group_memories, context.isa, groups(context.images).count());
         parts.zip(group_memories).for_each(|((output, input), group)| {
-            let images = input.chunks_exact(self.input_len());
+            let images = input.chunks_exact(self.window.input_len());
             for (image, output) in images.zip(output.chunks_exact_mut(self.output_len())) {
                 self.convolve(weights, image, &mut group.bordered, output);
             }
@@ -68,9 +67,9 @@ impl Layer for Conv2d {
                 if learns {
                     sized(&mut group.sums, self.parameter_len()).fill(0.0);
                 }
-                for image in 0..input.len() / self.input_len() {
+                for image in 0..input.len() / self.window.input_len() {
                     let part = |len: usize| image * len..(image + 1) * len;
-                    let (inputs, outputs) = (part(self.input_len()), part(self.output_len()));
+                    let (inputs, outputs) = (part(self.window.input_len()), part(self.output_len()));
                     self.mask(context.isa, &output[outputs.clone()], &dy[outputs], &mut group.gradient);
                     if learns {
                         self.add_parameter_gradients(&input[inputs.clone()], group);
@@ -93,12 +92,8 @@ impl Conv2d {
         self.window.taps() * self.window.channels
     }
 
-    fn input_len(&self) -> usize {
-        self.window.size[0] * self.window.size[1] * self.window.channels
-    }
-
     fn output_len(&self) -> usize {
-        self.window.pixels() * self.filters
+        self.window.output_pixels() * self.filters
     }
 
     /// Elements of kernel and bias.
@@ -165,7 +160,7 @@ impl Conv2d {
     fn add_parameter_gradients(&self, image: &[f32], group: &mut Group) {
         let Group { packed, bordered, gradient, sums, .. } = group;
         let (kernel, bias) = sums[..self.parameter_len()].split_at_mut(self.sum_len() * self.filters);
-        packed.repack(MatrixView::row_major(gradient, self.window.pixels(), self.filters), None, None);
+        packed.repack(MatrixView::row_major(gradient, self.window.output_pixels(), self.filters), None, None);
         let (input, [row_stride, pixel_stride]) = self.bordered(image, bordered);
         let [stride_y, stride_x] = self.window.strides;
         KernelGradient {

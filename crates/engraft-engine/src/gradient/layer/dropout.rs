@@ -5,9 +5,11 @@ use rayon::prelude::*;
 
 use super::{Backward, Context, Forward, Layer};
 
-/// Zeroes a fraction of the elements of every image.
+/// Zeroes a fraction of the elements of every image, or of the images, and scales up what is left.
 pub(crate) struct Dropout {
     pub rate: f32,
+    /// Whether all elements of an image are zeroed together: stochastic depth.
+    pub whole_images: bool,
     /// Position in the network: two dropouts draw independently.
     pub node: usize,
 }
@@ -19,7 +21,12 @@ impl Dropout {
         output.par_chunks_exact_mut(len).zip(input.par_chunks_exact(len)).enumerate().for_each(
             |(image, (output, input))| {
                 let key = random_key(&[context.seed, self.node as u64, image as u64]);
-                engraft_kernels::Dropout { rate: self.rate, key }.run(input, output);
+                let dropout = engraft_kernels::Dropout { rate: self.rate, key };
+                if self.whole_images {
+                    dropout.run_whole(input, output);
+                } else {
+                    dropout.run(input, output);
+                }
             },
         );
     }

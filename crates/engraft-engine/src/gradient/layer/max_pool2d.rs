@@ -1,54 +1,34 @@
 //! The maximum in a sliding window.
 
+use engraft_kernels::{MaxPool2d, Window};
 use rayon::prelude::*;
 
 use super::{Backward, Forward, Layer};
 use crate::gradient::buffers::sized;
-use crate::gradient::window::Window;
 
 /// Passes each gradient to the element that was the maximum.
-pub(crate) struct MaxPool2d {
-    kernel: engraft_kernels::MaxPool2d,
-    input_len: usize,
-    output_len: usize,
-}
+pub(crate) struct MaxPool(pub Window);
 
-impl MaxPool2d {
-    pub(crate) fn new(window: Window) -> MaxPool2d {
-        let Window { size, channels, window: pixels, strides, before, output_size } = window;
-        MaxPool2d {
-            kernel: engraft_kernels::MaxPool2d {
-                size,
-                channels,
-                window: pixels,
-                strides,
-                before,
-                output_size,
-            },
-            input_len: size[0] * size[1] * channels,
-            output_len: window.pixels() * channels,
-        }
-    }
-}
-
-impl Layer for MaxPool2d {
+impl Layer for MaxPool {
     fn forward(&self, pass: Forward) {
+        let (isa, len) = (pass.context.isa, pass.output.len() / pass.context.images);
         let places = sized(&mut pass.memory.places, pass.output.len());
         pass.output
-            .par_chunks_exact_mut(self.output_len)
-            .zip(places.par_chunks_exact_mut(self.output_len))
-            .zip(pass.inputs[0].par_chunks_exact(self.input_len))
+            .par_chunks_exact_mut(len)
+            .zip(places.par_chunks_exact_mut(len))
+            .zip(pass.inputs[0].par_chunks_exact(self.0.input_len()))
             .for_each(|((output, places), input)| {
-                self.kernel.forward(pass.context.isa, input, output, places);
+                MaxPool2d { windows: self.0 }.forward(isa, input, output, places);
             });
     }
 
     fn backward(&self, pass: Backward) {
         let Some(input_gradient) = &mut pass.input_gradients[0] else { return };
+        let (isa, len) = (pass.context.isa, pass.output.len() / pass.context.images);
         input_gradient
-            .par_chunks_exact_mut(self.input_len)
-            .zip(pass.output_gradient.par_chunks_exact(self.output_len))
-            .zip(pass.memory.places.par_chunks_exact(self.output_len))
-            .for_each(|((dx, dy), places)| self.kernel.backward(pass.context.isa, places, dy, dx));
+            .par_chunks_exact_mut(self.0.input_len())
+            .zip(pass.output_gradient.par_chunks_exact(len))
+            .zip(pass.memory.places.par_chunks_exact(len))
+            .for_each(|((dx, dy), places)| MaxPool2d { windows: self.0 }.backward(isa, places, dy, dx));
     }
 }

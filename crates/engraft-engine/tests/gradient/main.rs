@@ -1,0 +1,6 @@
+//! Loss and gradients of trainable networks.
+
+mod bytes;
+mod differences;
+mod errors;
+mod nets;
