@@ -45,7 +45,8 @@ pub fn strength(index: usize) -> f64 {
 
 /// Chooses among candidate features of the same images, and among L2 strengths.
 ///
-/// Every strength is scored by the accuracy of its out-of-fold predictions; equal scores go to the stronger. Decades
+/// Every strength is scored by the accuracy of its out-of-fold predictions in `folds`. Equal scores, of which few images give many,
+/// are told apart by `tie_breaks`, the same images dealt into other folds, and go to the stronger if those are equal too. Decades
 /// are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one is chosen unless the most
 /// accurate is better by more than a standard error of the difference, paired by image and corrected for continuity, so that
@@ -64,22 +65,23 @@ pub fn select(
     labels: &[usize],
     classes: usize,
     folds: &Folds,
+    tie_breaks: &[Folds],
     progress: &dyn Progress,
 ) -> Result<Selection, Error> {
     for features in candidates {
         check_labels(features.len(), labels, classes)?;
     }
-    if folds.assignment().len() != labels.len() {
-        return Err(Error::Count {
-            what: "fold entries",
-            expected: labels.len(),
-            found: folds.assignment().len(),
-        });
+    for folds in tie_breaks.iter().chain([folds]) {
+        let (expected, found) = (labels.len(), folds.assignment().len());
+        if found != expected {
+            return Err(Error::Count { what: "fold entries", expected, found });
+        }
     }
     if folds.count() == 0 {
         return Ok(Selection::unchosen(labels.len()));
     }
-    progress.begin("choosing", candidates.len() * (COARSE_STRENGTHS + FINE_STRENGTHS) * folds.count());
+    let most_folds = folds.count() + tie_breaks.iter().map(Folds::count).sum::<usize>();
+    progress.begin("choosing", candidates.len() * MOST_STRENGTHS * most_folds);
     // One after the other: the folds of one keep all threads busy, and only one needs memory for its matrices.
     let searches = candidates
         .iter()
@@ -87,7 +89,9 @@ pub fn select(
             let fewest = (0..folds.count()).map(|fold| folds.split(fold).0.len()).min().unwrap_or(0);
             let by_rows = rows_are_cheaper(fewest, features.dim());
             let shared = (!by_rows).then(|| SharedRows::new(features));
-            Search::new(features, shared.as_ref(), labels, classes, folds, progress).run()
+            let search =
+                |folds: &Folds| Search::new(features, shared.as_ref(), labels, classes, folds, progress);
+            break_tie(search(folds).run()?, tie_breaks, search)
         })
         .collect::<Result<Vec<Outcome>, Error>>()?;
     let candidate = first_or_best(&searches, labels);
@@ -121,13 +125,13 @@ struct Outcome {
 impl Outcome {
     fn accuracy(&self, labels: &[usize]) -> f64 {
         let scored = self.predicted.iter().flatten().count();
-        let right = self
-            .predicted
-            .iter()
-            .zip(labels)
-            .filter(|&(&predicted, &label)| predicted == Some(label))
-            .count();
-        right as f64 / scored as f64
+        self.right(labels) as f64 / scored as f64
+    }
+
+    /// Number of images predicted right.
+    fn right(&self, labels: &[usize]) -> usize {
+        let pairs = self.predicted.iter().zip(labels);
+        pairs.filter(|&(&predicted, &label)| predicted == Some(label)).count()
     }
 }
 
@@ -157,6 +161,27 @@ fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
     if gained - lost - 1.0 > (gained + lost).sqrt() { best } else { 0 }
 }
 
+/// Of outcomes that are equally accurate, the strongest first, the one that is most accurate in other folds.
+fn break_tie<'a>(
+    mut tied: Vec<Outcome>,
+    tie_breaks: &[Folds],
+    search: impl Fn(&Folds) -> Search<'a>,
+) -> Result<Outcome, Error> {
+    let strengths: Vec<usize> = tied.iter().map(|outcome| outcome.strength).collect();
+    let mut right = vec![0; strengths.len()];
+    for folds in tie_breaks {
+        let mut search = search(folds);
+        let tried = if strengths.len() > 1 { &strengths[..] } else { &[] };
+        for (right, &strength) in right.iter_mut().zip(tried) {
+            let outcomes = search.outcomes(&[strength])?;
+            *right += outcomes.iter().map(|outcome| outcome.right(search.labels)).sum::<usize>();
+        }
+        search.skip(MOST_STRENGTHS - tried.len());
+    }
+    let best = (1..right.len()).fold(0, |best, index| if right[index] > right[best] { index } else { best });
+    Ok(tied.swap_remove(best))
+}
+
 /// The folds of one candidate, each with the point its last descent reached.
 struct Search<'a> {
     folds: Vec<Fold<'a>>,
@@ -181,6 +206,8 @@ const COARSE: usize = 4;
 const COARSE_STRENGTHS: usize = STRENGTHS.div_ceil(COARSE);
 /// Strengths of the second pass, at most.
 const FINE_STRENGTHS: usize = 2 * (COARSE - 1);
+/// Strengths of both passes.
+const MOST_STRENGTHS: usize = COARSE_STRENGTHS + FINE_STRENGTHS;
 /// Strengths in a row without better accuracy that end the first pass.
 const PATIENCE: usize = 2;
 /// Part of the loss at the strongest penalty that shows that something was learned.
@@ -201,7 +228,8 @@ impl<'a> Search<'a> {
         Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels, progress }
     }
 
-    fn run(mut self) -> Result<Outcome, Error> {
+    /// The outcomes with the most right predictions, the strongest first.
+    fn run(mut self) -> Result<Vec<Outcome>, Error> {
         let mut tried: Vec<Outcome> = Vec::new();
         for index in (0..STRENGTHS).rev().step_by(COARSE) {
             tried.extend(self.outcomes(&[index])?);
@@ -214,10 +242,11 @@ impl<'a> Search<'a> {
         // The first pass ended at a weak strength, so the second starts from the weakest of its own.
         let quarters: Vec<usize> = quarters.filter(|&index| index != centre).collect();
         tried.extend(self.outcomes(&quarters)?);
-        self.skip(COARSE_STRENGTHS + FINE_STRENGTHS - tried.len());
+        self.skip(MOST_STRENGTHS - tried.len());
         tried.sort_by_key(|outcome| std::cmp::Reverse(outcome.strength));
-        let best = most_accurate(&tried, self.labels);
-        Ok(tried.swap_remove(best))
+        let most = tried.iter().map(|outcome| outcome.right(self.labels)).max();
+        tried.retain(|outcome| Some(outcome.right(self.labels)) == most);
+        Ok(tried)
     }
 
     /// The outcomes at some neighbouring strengths.
@@ -370,7 +399,7 @@ mod tests {
             [&poor, &good, &good_too].map(|values| Features::new(values, DIM).unwrap());
         for (candidates, want) in [(&[poor, good][..], 1), (&[good, poor], 0), (&[poor, good, good_too], 1)] {
             assert_eq!(
-                select(candidates, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap().candidate,
+                select(candidates, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap().candidate,
                 want
             );
         }
@@ -384,13 +413,30 @@ mod tests {
         let shared = SharedRows::new(features);
         let folds = folds_of(&labels, 3);
         let search = || Search::new(features, Some(&shared), &labels, 3, &folds, &Silent);
-        let (chosen, mut search) = (search().run().unwrap(), search());
+        let (tied, mut search) = (search().run().unwrap(), search());
+        let chosen = break_tie(tied, &[], |_| unreachable!("no other folds")).unwrap();
         assert_eq!(chosen.accuracy(&labels), 1.0);
         // The search went on for two decades that are as accurate, so a tie there was, and the stronger one won it.
         for decades in 1..=PATIENCE {
             let weaker = search.outcomes(&[chosen.strength - decades * COARSE]).unwrap();
             assert_eq!(weaker[0].accuracy(&labels), 1.0, "{decades} decades weaker");
         }
+    }
+
+    #[test]
+    fn other_folds_tell_equal_strengths_apart() {
+        let labels = thirds(60);
+        let values = clouds(4, 3.0, &labels);
+        let features = Features::new(&values, DIM).unwrap();
+        let others = [folds_of(&labels, 3)];
+        let search = |folds: &Folds| Search::new(features, None, &labels, 3, folds, &Silent);
+        // The strongest penalty of all predicts one class; the tie is a claim of the test.
+        let tied = || [STRENGTHS - 1, 16].map(|strength| Outcome { strength, loss: 0.0, predicted: vec![] });
+        for (tie_breaks, want) in [(&others[..], 16), (&[], STRENGTHS - 1)] {
+            assert_eq!(break_tie(tied().into(), tie_breaks, search).unwrap().strength, want);
+        }
+        let [strongest, _] = tied();
+        assert_eq!(break_tie(vec![strongest], &others, search).unwrap().strength, STRENGTHS - 1);
     }
 
     #[test]
@@ -425,7 +471,7 @@ mod tests {
         let labels = thirds(150);
         let values = noise(5, labels.len() * DIM);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap();
+        let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap();
         assert!((0.2..0.5).contains(&selection.accuracies[0]), "{}", selection.accuracies[0]);
         assert!(selection.optimistic);
     }
@@ -438,7 +484,7 @@ mod tests {
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let selection =
-                pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &Silent).unwrap());
+                pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap());
             let head =
                 pool.install(|| crate::fit(features[0], &labels, 3, selection.l2, &Silent).unwrap().head);
             (selection.l2, selection.out_of_fold, head)
@@ -451,11 +497,11 @@ mod tests {
         let labels = [vec![3], thirds(30)].concat();
         let values = clouds(7, 3.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 5, &folds_of(&labels, 5), &Silent).unwrap();
+        let selection = select(&features, &labels, 5, &folds_of(&labels, 5), &[], &Silent).unwrap();
         assert_eq!(selection.out_of_fold[0], None);
         assert!(selection.out_of_fold[1..].iter().all(Option::is_some));
         let two = [Features::new(&values[..2 * DIM], DIM).unwrap()];
-        let lonely = select(&two, &[0, 1], 2, &folds_of(&[0, 1], 2), &Silent);
+        let lonely = select(&two, &[0, 1], 2, &folds_of(&[0, 1], 2), &[], &Silent);
         assert_eq!(lonely.unwrap().l2, UNCHOSEN_STRENGTH);
     }
 
@@ -465,11 +511,11 @@ mod tests {
         let values = clouds(8, 1.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
         assert!(matches!(
-            select(&features, &labels[1..], 3, &folds_of(&labels, 3), &Silent),
+            select(&features, &labels[1..], 3, &folds_of(&labels, 3), &[], &Silent),
             Err(Error::Count { .. })
         ));
         assert!(matches!(
-            select(&features, &labels, 3, &folds_of(&labels[1..], 3), &Silent),
+            select(&features, &labels, 3, &folds_of(&labels[1..], 3), &[], &Silent),
             Err(Error::Count { .. })
         ));
     }
@@ -480,12 +526,13 @@ mod tests {
         let values = clouds(9, 1.0, &labels);
         let features = [Features::new(&values, DIM).unwrap(); 2];
         let counter = Counter::stopping_after(usize::MAX);
-        select(&features, &labels, 3, &folds_of(&labels, 3), &counter).unwrap();
+        let others = [folds_of(&labels, 3)];
+        select(&features, &labels, 3, &folds_of(&labels, 3), &others, &counter).unwrap();
         let (total, done) = (counter.total.into_inner(), counter.done.into_inner());
-        assert_eq!((total, done), (2 * 18 * 5, total));
+        assert_eq!((total, done), (2 * 18 * (5 + 5), total));
         for limit in [0, 7] {
             let counter = Counter::stopping_after(limit);
-            let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &counter);
+            let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &[], &counter);
             assert!(matches!(selection, Err(Error::Interrupted)), "limit {limit}");
             // The folds of the strength that was begun still count.
             assert!(counter.done.into_inner() <= limit + 5, "limit {limit}");

@@ -10,6 +10,11 @@ use super::{
 };
 use crate::{Error, embedded_part::EmbeddedPart};
 
+/// Out-of-fold predictions that are enough to choose by.
+const PREDICTIONS: usize = 1000;
+/// Most times that images are dealt into folds.
+const MOST_DEALS: usize = 5;
+
 /// A head and how it came about.
 pub(super) struct Chosen {
     pub fit: Fit,
@@ -36,9 +41,14 @@ pub(super) fn choose(
     let candidates =
         train.features.iter().map(|values| Features::new(values, dim)).collect::<Result<Vec<_>, _>>()?;
     let groups = group_ids(&train.file_hashes, &train.pixel_hashes);
-    let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, options.seed)?;
-    let folds = folds.with_views(views);
-    let selection = select(&candidates, &labels, classes.len(), &folds, progress)?;
+    let deal = |number: u64| {
+        let seed = options.seed.wrapping_add(number);
+        let folds = Folds::new(&train.labels, &groups, classes.len(), options.folds, seed)?;
+        Ok::<_, engraft_train::Error>(folds.with_views(views))
+    };
+    let folds = deal(0)?;
+    let tie_breaks = (1..deals(train.len())).map(deal).collect::<Result<Vec<_>, _>>()?;
+    let selection = select(&candidates, &labels, classes.len(), &folds, &tie_breaks, progress)?;
     let chosen = candidates[selection.candidate];
     let solved = fit(chosen, &labels, classes.len(), selection.l2, progress)?;
     let mut warnings = fold_warnings(folds.warnings(), classes);
@@ -52,6 +62,11 @@ pub(super) fn choose(
         cv: cross_validation(&selection, fits, &labels, classes, &folds)?,
         warnings,
     })
+}
+
+/// How often the images are dealt into folds: until about [`PREDICTIONS`] tell equal strengths apart.
+fn deals(images: usize) -> u64 {
+    (PREDICTIONS / images.max(1)).clamp(1, MOST_DEALS) as u64
 }
 
 fn cross_validation(
