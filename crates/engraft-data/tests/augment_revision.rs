@@ -5,6 +5,8 @@
 //! put the digests that this test prints here. Settings that use the platform's mathematics (sines of rotations, noise) are not
 //! watched, since their last bit is not ours.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
+
 use engraft_data::{
     AUGMENT_REVISION, Digest,
     augment::{Augmentation, FloatImage, copy_rng},

@@ -24,7 +24,8 @@ pub struct AugmentOptions {
     pub augmentation: Augmentation,
     /// Copies of each image, from 1 to 1000.
     pub copies: usize,
-    /// Together with an image's bytes and a copy's number it decides what is drawn.
+    /// Together with an image's pixels and a copy's number it decides what is drawn, as in training: view `v` of a training
+    /// image is copy `v - 1` under the same seed, size, fit and filter.
     pub seed: u64,
     /// Side of the square that an image is brought to before, in pixels, from 1 to 2048.
     pub image_size: usize,

@@ -17,4 +17,5 @@ mod look;
 mod model;
 mod streams;
 mod train;
+mod views;
 mod weights;

@@ -86,11 +86,11 @@ impl<'a> Copies<'a> {
         Ok(made?.into_iter().flatten().collect())
     }
 
-    /// The digest of its file, and the image as a network would see it.
+    /// The digest of its pixels, and the image as a network would see it.
     fn fitted(&self, sample: &Sample) -> Result<(Digest, Image), ReadError> {
         let read = read_and_decode(&sample.path, &self.limits, &self.budget)?;
         let AugmentOptions { image_size, fit, filter, .. } = *self.options;
-        Ok((read.file_hash, fit_image(&read.image, image_size, fit, filter)))
+        Ok((read.image.pixel_hash(), fit_image(&read.image, image_size, fit, filter)))
     }
 
     fn make(&self, index: usize, sample: &Sample, digest: &Digest, image: &Image) -> Result<Made, Error> {
