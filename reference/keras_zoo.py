@@ -34,6 +34,7 @@ import keras
 import numpy as np
 
 from common import GOLDEN, write_golden
+from formula import VECTOR_RANGES, first_scale, images, noise, sampled
 
 SEED = 1000
 PACKAGES = ["keras", "numpy", "safetensors", "tensorflow-cpu"]
@@ -101,54 +102,6 @@ def width(name: str, percent: int) -> str:
     return name if percent == 100 else f"{name}_{percent:03}"
 
 
-def splitmix64(seed: int, start: int, count: int) -> np.ndarray:
-    """Words `start` to `start + count` of the generator. Source: Steele, Lea, Flood (2014)."""
-    with np.errstate(over="ignore"):
-        places = np.arange(start + 1, start + count + 1, dtype=np.uint64)
-        z = np.uint64(seed) + places * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-
-def noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in [-1, 1), float32."""
-    values, step = np.empty(math.prod(shape), dtype=np.float32), 1 << 20
-    for start in range(0, len(values), step):
-        words = splitmix64(seed, start, min(step, len(values) - start))
-        values[start : start + step] = (words >> np.uint64(40)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
-    return values.reshape(shape)
-
-
-def noise_u8(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    return (splitmix64(seed, 0, math.prod(shape)) >> np.uint64(56)).astype(np.uint8).reshape(shape)
-
-
-CELL_PX = 8
-
-
-def images(height: int, width: int) -> np.ndarray:
-    """`[2, height, width, 3]` in 0..255: fine noise, and cells of one colour that get darker from top to bottom."""
-    fine = noise_u8(1, (height, width, 3)).astype(np.int64)
-    cells = noise_u8(2, (-(-height // CELL_PX), -(-width // CELL_PX), 3)).astype(np.int64)
-    coarse = cells.repeat(CELL_PX, axis=0).repeat(CELL_PX, axis=1)[:height, :width]
-    shade = np.arange(height, 0, -1)[:, None, None]
-    return np.stack([fine, coarse * shade // height]).astype(np.float32)
-
-
-# What a weight that is no kernel is filled with: `centre + half_width * noise`.
-VECTOR_RANGES = {
-    "bias": (0.0, 0.1),
-    "beta": (0.0, 0.2),
-    "gamma": (1.0, 0.2),
-    "moving_mean": (0.0, 0.2),
-    "moving_variance": (1.0, 0.3),
-    "layer_scale": (0.55, 0.45),
-    "mean": (0.45, 0.05),
-    "variance": (0.06, 0.02),
-}
-
-
 def weights_of(layer: keras.layers.Layer) -> list:
     """In the order in which Keras writes them."""
     return [*layer.trainable_weights, *layer.non_trainable_weights]
@@ -180,7 +133,7 @@ class Filling:
         for layer in model.layers:
             self.fill_vectors(layer)
             for kernel in kernels_of(layer):
-                self.fill_kernel(kernel, self.scales.get(self.number[id(kernel)], first_scale(kernel)))
+                self.fill_kernel(kernel, self.scales.get(self.number[id(kernel)], first_scale(kernel.shape)))
 
     def count(self, model: keras.Model) -> None:
         weights = [weight for layer in model.layers for weight in weights_of(layer)]
@@ -195,7 +148,7 @@ class Filling:
         if isinstance(layer, keras.layers.Layer):
             self.fill_vectors(layer)
             for kernel in kernels_of(layer):
-                self.fill_kernel(kernel, first_scale(kernel))
+                self.fill_kernel(kernel, first_scale(kernel.shape))
                 self.correct(layer, kernel, arguments[0])
         return layer(*arguments, **keywords)
 
@@ -203,7 +156,7 @@ class Filling:
         activation, layer.activation = layer.activation, keras.activations.linear
         spread = keras.ops.convert_to_numpy(layer(inputs)).std()
         layer.activation = activation
-        self.fill_kernel(kernel, first_scale(kernel) / spread)
+        self.fill_kernel(kernel, first_scale(kernel.shape) / spread)
 
     def fill_vectors(self, layer: keras.layers.Layer) -> None:
         for weight in weights_of(layer):
@@ -231,13 +184,6 @@ def finalize(layer: keras.layers.Layer) -> None:
 
 def kernels_of(layer: keras.layers.Layer) -> list:
     return [weight for weight in weights_of(layer) if is_kernel(weight)]
-
-
-def first_scale(kernel) -> float:
-    """With it, the kernel makes numbers of standard deviation one of independent ones."""
-    shape = kernel.shape
-    depthwise = len(shape) == 4 and shape[3] == 1
-    return math.sqrt(3 / math.prod(shape[:2] if depthwise else shape[:-1]))
 
 
 def preprocessed(module, pixels: np.ndarray) -> np.ndarray:
@@ -293,15 +239,6 @@ def two_layers(model: keras.Model) -> list[str]:
 
 def pixels(layer: keras.layers.Layer) -> int:
     return math.prod(layer.output.shape[1:3])
-
-
-SAMPLE = 256
-
-
-def sampled(outputs: np.ndarray) -> np.ndarray:
-    """At most 256 evenly spaced values of each image, `[2, n]`."""
-    flat = outputs.reshape(len(outputs), -1)
-    return flat[:, :: -(-flat.shape[1] // SAMPLE)]
 
 
 def outputs_of(model: keras.Model, batch: np.ndarray) -> np.ndarray:

@@ -16,7 +16,9 @@ usage: cargo xtask TASK
   ci      everything that must pass before a change lands
   tidy    the rules that no compiler checks: crate edges, file lengths, golden hashes, registries
   golden --full [NAMES]
-          run every backbone, or those named, on weights from a formula and compare with Keras
+          run every backbone, or those named, on weights from a formula and compare with Keras or timm
+  backbones
+          the same for all with their speed, into docs/BACKBONES.md; on a quiet machine
   accuracy DIR [TRAIN OPTIONS]
           train on every data set in DIR and compare with scikit-learn";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Some(("ci", [])) => ci::run(&root()),
         Some(("tidy", [])) => tidy::run(&root()),
         Some(("golden", [full, names @ ..])) if full == "--full" => golden::run(&root(), names),
+        Some(("backbones", [])) => golden::write_table(&root()),
         Some(("accuracy", rest)) => accuracy::run(&root(), rest),
         _ => {
             eprintln!("{USAGE}");

@@ -138,7 +138,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::{Ending, backbone};
+    use crate::{Ending, backbone, backbones};
 
     /// A net with each kind of weight: 3 to 5 channels, a 2 x 2 kernel.
     fn small_net() -> Graph {
@@ -254,10 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn every_backbone_binds_the_tensors_of_its_pytorch_package() {
-        for name in ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"] {
-            let spec = backbone(name).unwrap();
-            let listing = Golden::open(&format!("zoo/{}", spec.name)).u8("state");
+    fn every_lite_backbone_binds_the_tensors_of_its_pytorch_packages() {
+        let package = ["zoo/efficientnet_lite0", "zoo/efficientnet_lite1", "zoo/efficientnet_lite2"];
+        let timm = backbones().filter(|spec| spec.name.starts_with("efficientnet_lite"));
+        let timm: Vec<_> = timm.map(|spec| format!("timm_zoo/{}", spec.name)).collect();
+        for golden in package.into_iter().chain(timm.iter().map(String::as_str)) {
+            let spec = backbone(golden.rsplit('/').next().unwrap()).unwrap();
+            let listing = Golden::open(golden).u8("state");
             let mut tensors = NamedTensors::new();
             for line in String::from_utf8(listing).unwrap().lines() {
                 let (name, lens) = line.split_once(' ').unwrap();
@@ -268,7 +271,7 @@ mod tests {
             let graph = spec.graph(Ending::Logits);
             let count = tensors.len();
             let bound = bind(&graph, tensors, spec.architecture.pytorch_modules(), "package").unwrap();
-            assert_eq!(bound.len(), count, "{}", spec.name);
+            assert_eq!(bound.len(), count, "{golden}");
         }
     }
 }

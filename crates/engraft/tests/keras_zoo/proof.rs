@@ -1,11 +1,14 @@
-//! Compares backbones with what Keras computes from the same formula: see `reference/keras_zoo.py`.
+//! Compares backbones with what Keras or timm computes from the same formula: see `reference/keras_zoo.py` and `timm_zoo.py`.
+
+#[path = "pictures.rs"]
+mod pictures;
 
 use std::collections::HashMap;
 
-use engraft_engine::{Plan, PlanOptions};
 use engraft_graph::{Graph, NamedTensors, Op, Tensor, WeightSpec};
-use engraft_testing::{Golden, noise, noise_u8};
+use engraft_testing::{Golden, noise};
 use engraft_zoo::{BackboneSpec, Ending, backbone, keras_layers};
+use pictures::{deviation, run, sides};
 
 /// Agreement asked for, as a part of the largest expected value.
 const TOLERANCE: f32 = 1e-4;
@@ -24,9 +27,6 @@ const DEEPEST: [(&str, f32); 5] = [
 /// Weight number `k` is filled with the random numbers of seed `SEED + k`.
 const SEED: u64 = 1000;
 
-/// Side of the cells of one colour in the second image, in pixels.
-const CELL_PX: usize = 8;
-
 /// Values taken of a longer output.
 const SAMPLE: usize = 256;
 
@@ -34,8 +34,8 @@ const SAMPLE: usize = 256;
 pub struct Proof {
     /// Values in its weights without and with the classifier.
     pub value_counts: [usize; 2],
-    /// The same in Keras.
-    pub keras_value_counts: [usize; 2],
+    /// The same in the reference.
+    pub reference_value_counts: [usize; 2],
     /// The largest deviation of the features, as a part of the largest feature.
     pub features: f32,
     /// The largest deviation of any other output, as a part of the largest value of that output.
@@ -47,13 +47,13 @@ impl Proof {
     /// Runs the backbone on the images of its golden.
     pub fn of(name: &str) -> Proof {
         let spec = backbone(name).expect("the backbone exists");
-        let golden = Golden::open(&format!("keras_zoo/{name}"));
+        let golden = golden(name);
         let value_counts =
             [Ending::Features, Ending::Logits].map(|ending| spec.graph(ending).parameter_count());
-        let keras_value_counts = golden.usize("value_counts").try_into().expect("there are two counts");
+        let reference_value_counts = golden.usize("value_counts").try_into().expect("there are two counts");
         let mut proof = Proof {
             value_counts,
-            keras_value_counts,
+            reference_value_counts,
             features: 0.0,
             others: 0.0,
             tolerance: tolerance(name),
@@ -62,9 +62,9 @@ impl Proof {
         proof
     }
 
-    /// Whether everything is as in Keras.
+    /// Whether everything is as in the reference.
     pub fn holds(&self) -> bool {
-        self.value_counts == self.keras_value_counts && self.features.max(self.others) <= self.tolerance
+        self.value_counts == self.reference_value_counts && self.features.max(self.others) <= self.tolerance
     }
 
     fn compare_outputs(&mut self, spec: &BackboneSpec, golden: &Golden) {
@@ -91,20 +91,19 @@ impl Proof {
             let outputs = if whole { outputs } else { sampled(&outputs) };
             let deviation = deviation(&outputs, &golden.f32(&array));
             let worst = if output == "features" { &mut self.features } else { &mut self.others };
-            // A deviation that is not a number is worse than any other.
-            *worst = if deviation.is_nan() { f32::INFINITY } else { worst.max(deviation) };
+            *worst = worst.max(deviation);
         }
     }
 }
 
-fn tolerance(name: &str) -> f32 {
-    if DEEPEST.iter().any(|(deep, _)| *deep == name) { DEEPEST_TOLERANCE } else { TOLERANCE }
+/// Keras has no EfficientNet-Lite; timm has.
+pub fn golden(name: &str) -> Golden {
+    let folder = if name.starts_with("efficientnet_lite") { "timm_zoo" } else { "keras_zoo" };
+    Golden::open(&format!("{folder}/{name}"))
 }
 
-/// `61x47` as two numbers.
-fn sides(text: &str) -> Option<[usize; 2]> {
-    let (height, width) = text.split_once('x')?;
-    Some([height.parse().ok()?, width.parse().ok()?])
+fn tolerance(name: &str) -> f32 {
+    if DEEPEST.iter().any(|(deep, _)| *deep == name) { DEEPEST_TOLERANCE } else { TOLERANCE }
 }
 
 /// The network that ends with the layer of that place in the golden's list.
@@ -117,7 +116,7 @@ fn up_to_layer(graph: &Graph, golden: &Golden, place: usize) -> Graph {
 }
 
 /// All weights of a network, filled by the formula; `scales` are those of the kernels, in Keras' order.
-fn weights(graph: &Graph, scales: &[f32]) -> NamedTensors {
+pub fn weights(graph: &Graph, scales: &[f32]) -> NamedTensors {
     let ops: HashMap<&str, &Op> = graph.nodes().iter().map(|node| (node.name.as_str(), &node.op)).collect();
     let mut scales = scales.iter();
     let mut tensors = NamedTensors::new();
@@ -153,47 +152,8 @@ fn vector_range(op: &Op, role: &str) -> (f32, f32) {
     }
 }
 
-/// The outputs for both images.
-fn run(graph: &Graph, weights: &NamedTensors, [height, width]: [usize; 2]) -> Vec<f32> {
-    let options = PlanOptions::from_env().expect("ENGRAFT_ISA names an instruction set of this machine");
-    let plan = Plan::compile(graph, weights, &options).expect("a backbone compiles");
-    let images = [fine(height, width), coarse(height, width)];
-    let len = plan.output_shape().len();
-    let mut out = vec![0.0; images.len() * len];
-    plan.run_u8(&images.each_ref().map(Vec::as_slice), &mut out)
-        .expect("the images have the size of the input");
-    out
-}
-
 /// Evenly spaced values of the outputs for both images.
 fn sampled(outputs: &[f32]) -> Vec<f32> {
     let images = outputs.chunks_exact(outputs.len() / 2);
     images.flat_map(|image| image.iter().step_by(image.len().div_ceil(SAMPLE)).copied()).collect()
-}
-
-/// Noise, `[height, width, 3]`.
-fn fine(height: usize, width: usize) -> Vec<u8> {
-    noise_u8(1, height * width * 3)
-}
-
-/// Cells of one colour that get darker from top to bottom, `[height, width, 3]`.
-fn coarse(height: usize, width: usize) -> Vec<u8> {
-    let columns = width.div_ceil(CELL_PX);
-    let cells = noise_u8(2, height.div_ceil(CELL_PX) * columns * 3);
-    let value = |y: usize, x: usize, channel: usize| {
-        let cell = (y / CELL_PX * columns + x / CELL_PX) * 3 + channel;
-        (usize::from(cells[cell]) * (height - y) / height) as u8
-    };
-    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-    pixels.flat_map(|(y, x)| [0, 1, 2].map(|channel| value(y, x, channel))).collect()
-}
-
-/// The largest deviation, as a part of the largest expected value.
-fn deviation(got: &[f32], want: &[f32]) -> f32 {
-    assert_eq!(got.len(), want.len(), "got {} values, want {}", got.len(), want.len());
-    let largest = want.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
-    let deviations = got.iter().zip(want).map(|(got, want)| (got - want).abs());
-    deviations
-        .fold(0.0, |worst: f32, deviation| if deviation.is_nan() { f32::NAN } else { worst.max(deviation) })
-        / largest
 }
