@@ -1,6 +1,7 @@
-//! Pictures: of network architectures, one box per layer, inputs above, results below; and of comparisons.
+//! Pictures: of network architectures, one box per layer, inputs above, results below; of comparisons and of trainings.
 
 mod comparison;
+mod curves;
 mod dot;
 mod layout; // start here: where everything stands
 mod png;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use engraft::{Error, Layer};
 
 pub use comparison::draw as comparison;
+pub use curves::draw as curves;
 
 /// A file format of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft::Progress;
+use engraft::{EpochRecord, EpochScore, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
@@ -35,6 +35,8 @@ struct Stage {
     total: usize,
     started: Instant,
     shown: Instant,
+    /// When the last line of [`Stage::note`] was printed.
+    noted: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -49,7 +51,7 @@ impl Display {
             }
         });
         let now = Instant::now();
-        let stage = Stage { name: String::new(), total: 0, started: now, shown: now, bar: None };
+        let stage = Stage { name: String::new(), total: 0, started: now, shown: now, noted: now, bar: None };
         Display { quiet, stage: Mutex::new(stage), done: AtomicUsize::new(0) }
     }
 
@@ -76,7 +78,8 @@ impl Progress for Display {
         self.finish();
         self.done.store(0, Ordering::Relaxed);
         let now = Instant::now();
-        *self.lock() = Stage { name: stage.to_owned(), total, started: now, shown: now, bar: None };
+        *self.lock() =
+            Stage { name: stage.to_owned(), total, started: now, shown: now, noted: now, bar: None };
     }
 
     fn step(&self) {
@@ -86,6 +89,12 @@ impl Progress for Display {
         }
         let mut stage = self.lock();
         stage.show(done);
+    }
+
+    fn epoch(&self, record: &EpochRecord, elapsed: Duration) {
+        if !self.quiet {
+            self.lock().note(&epoch_line(record, elapsed));
+        }
     }
 
     fn warn(&self, message: &str) {
@@ -127,12 +136,34 @@ impl Stage {
         format!("{} {done}/{}, {}", self.name, self.total, self.pace(done))
     }
 
+    /// Prints a line above the bar, or now and then where there is none.
+    fn note(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None if self.noted.elapsed() > LINE_EVERY => {
+                self.noted = Instant::now();
+                output::line(line);
+            }
+            None => {}
+        }
+    }
+
     /// Rate and time left since the stage began, which a bar that appears later cannot know.
     fn pace(&self, done: usize) -> String {
         let rate = done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
         format!("{rate:.0}/s, {left:.0} s left")
     }
+}
+
+/// `epoch 3: loss 0.512, accuracy 0.81, validation loss 0.600, accuracy 0.78, 2.1 s`
+fn epoch_line(record: &EpochRecord, elapsed: Duration) -> String {
+    let EpochScore { loss, accuracy } = record.training;
+    let validation = record.validation.map_or(String::new(), |EpochScore { loss, accuracy }| {
+        format!(", validation loss {loss:.4}, accuracy {accuracy:.3}")
+    });
+    let seconds = elapsed.as_secs_f64();
+    format!("epoch {}: loss {loss:.4}, accuracy {accuracy:.3}{validation}, {seconds:.1} s", record.epoch)
 }
 
 fn console_is_terminal() -> bool {

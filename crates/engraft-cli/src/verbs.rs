@@ -4,6 +4,7 @@ use crate::{exit::Outcome, options::Common};
 
 mod fit_choice;
 mod network;
+mod network_training;
 mod tta;
 
 /// Declares the verbs' modules and the enum that clap parses, in the order in which the help lists them.

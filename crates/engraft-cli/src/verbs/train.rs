@@ -3,15 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use engraft::{Backbone, Classifier, Filter, Progress, TrainOptions, TrainReport};
+use engraft::{
+    Backbone, Classifier, Error, Filter, NetworkInput, NetworkTraining, Progress, TrainOptions, TrainReport,
+};
 use serde_json::json;
 
 use crate::{
     exit::{Outcome, UsageError},
     options::Common,
-    output,
+    output, plot,
     progress::Display,
-    verbs::fit_choice::{FitChoice, parse_fit},
+    verbs::{
+        fit_choice::{FitChoice, parse_fit},
+        network_training::{NetworkArgs, beside},
+    },
 };
 
 /// Train a classifier on a folder of class folders, and judge it.
@@ -34,9 +39,9 @@ pub struct Args {
     /// How images fill the square input: stretch, crop, pad, or auto to choose by cross-validation
     #[arg(long, default_value = "auto", value_parser = parse_fit)]
     fit: FitChoice,
-    /// Filter for resizing: nearest, bilinear, bicubic or lanczos
-    #[arg(long, default_value_t = Filter::Bicubic)]
-    filter: Filter,
+    /// Filter for resizing: nearest, bilinear, bicubic or lanczos [default: bicubic; nearest for a network on pixels]
+    #[arg(long)]
+    filter: Option<Filter>,
     /// Folds of cross-validation
     #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
     folds: usize,
@@ -59,6 +64,8 @@ pub struct Args {
     /// Exit with 5 if the accuracy on the test part, or else in cross-validation, is below X (0 to 1)
     #[arg(long, value_name = "X", value_parser = super::parse_accuracy)]
     min_accuracy: Option<f64>,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 /// Trains, writes the model, prints the report.
@@ -70,7 +77,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     let options = TrainOptions {
         test: args.test,
         fit: args.fit.0,
-        filter: args.filter,
+        filter: args.filter.map_or_else(|| args.network.default_filter(), Ok)?,
         folds: args.folds,
         seed: args.seed,
         views: args.views,
@@ -79,8 +86,11 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         strict: args.strict,
     };
     let display = Display::new(common.quiet);
-    let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
-    let report = train_and_save(&args.data, backbone, &options, &out, &display)?;
+    let open = || Backbone::open_with(&args.backbone, args.weights.as_deref(), &display);
+    let report = match args.network.training(&options, &out)? {
+        Some(network) => train_network(&args.data, open, &options, &network, &out, &display)?,
+        None => train_and_save(&args.data, open()?, &options, &out, &display)?,
+    };
     display.finish();
     print(&report, &out, common)?;
     Ok(super::gate(args.min_accuracy, report.headline_accuracy()))
@@ -98,6 +108,32 @@ pub fn train_and_save(
     let store = super::open_store();
     let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
     classifier.save(out)?;
+    Ok(report)
+}
+
+/// Trains a network on `data` and writes the model to `out`, its history and its curves beside it.
+fn train_network(
+    data: &Path,
+    open: impl Fn() -> Result<Backbone, Error>,
+    options: &TrainOptions,
+    network: &NetworkTraining,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<TrainReport> {
+    engraft::check_writable(out)?;
+    let store = super::open_store();
+    let backbone = (network.layers.input == NetworkInput::Features).then(open).transpose()?;
+    let (classifier, report) =
+        Classifier::train_network(data, backbone, options, network, store.as_ref(), progress)?;
+    classifier.save(out)?;
+    if let Some(history) = &report.history {
+        engraft::write_file(&beside(out, "history.csv"), history.to_csv().as_bytes())?;
+        engraft::write_file(&beside(out, "history.svg"), plot::curves(history).as_bytes())?;
+    }
+    // Training is done; where the file cannot be removed it does no harm.
+    if let Some(checkpoint) = &network.checkpoint {
+        let _ = std::fs::remove_file(checkpoint);
+    }
     Ok(report)
 }
 

@@ -83,7 +83,7 @@ impl Classifier {
         store: Option<&Store>,
         progress: &dyn Progress,
     ) -> Result<(Classifier, TrainReport), Error> {
-        network.check()?;
+        network.check(options)?;
         let started = Instant::now();
         let mut found = find(data, options)?;
         network.set_validation_aside(&mut found.data)?;
@@ -110,7 +110,7 @@ impl Classifier {
 }
 
 impl NetworkTraining {
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self, options: &TrainOptions) -> Result<(), Error> {
         let out_of_range =
             |setting, found: String, expected| Err(Error::Setting { setting, found, expected });
         if !(1..=MAX_IMAGE_SIZE).contains(&self.image_size) {
@@ -119,6 +119,10 @@ impl NetworkTraining {
         }
         if !(0.0..1.0).contains(&self.val_split) {
             return out_of_range("--val-split", self.val_split.to_string(), "a number from 0 to below 1");
+        }
+        if options.views != 1 {
+            let found = format!("{} for the recipe {}", options.views, self.recipe);
+            return out_of_range("--views", found, "1 for any recipe but linear");
         }
         match (self.layers.input, &self.augment) {
             (NetworkInput::Features, Some(augment)) => out_of_range(
