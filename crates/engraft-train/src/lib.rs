@@ -1,4 +1,4 @@
-//! Feature store, classifier heads, cross-validation, metrics and reports.
+//! Feature store, classifier heads, training of networks, cross-validation, metrics and reports.
 
 mod checkpoint;
 mod cross_validate;

@@ -205,8 +205,7 @@ mod tests {
             let steps = gradients.chunks(initial.len()).zip(wanted.chunks(initial.len()));
             for ((gradient, wanted), &rate) in steps.zip(&rates) {
                 state.update(&optimizer, rate, &mut parameters, &[gradient.to_vec()]);
-                // Parameters near zero are differences of larger numbers.
-                assert_close(&parameters[0], wanted, Tolerance { abs: 1e-7, rel: 1e-6 });
+                assert_close(&parameters[0], wanted, Tolerance { abs: 0.0, rel: 1e-6 });
             }
         }
     }

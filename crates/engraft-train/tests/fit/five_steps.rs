@@ -93,10 +93,26 @@ fn dense(net: &mut GraphBuilder, image: NodeId) -> NodeId {
     net.dense("dense_2", x, CLASSES).unwrap()
 }
 
+fn norm(net: &mut GraphBuilder, image: NodeId) -> NodeId {
+    let x = net.conv2d("conv", image, 8, 3, 2, Padding::Same).unwrap();
+    let x = net.batch_norm("norm_1", x, 1e-3).unwrap();
+    let x = relu(net, x);
+    let x = net.depthwise_conv2d("depthwise", x, 3, 1, Padding::Same).unwrap();
+    let x = net.batch_norm("norm_2", x, 1e-3).unwrap();
+    let x = relu(net, x);
+    let x = net.global_average_pool2d("pool", x).unwrap();
+    net.dense("dense", x, CLASSES).unwrap()
+}
+
 fn network(name: &str) -> Graph {
     let mut net = GraphBuilder::new();
     let image = net.input("image", [SIDE, SIDE, 3]).unwrap();
-    let x = if name == "cnn" { cnn(&mut net, image) } else { dense(&mut net, image) };
+    let x = match name {
+        "cnn" => cnn(&mut net, image),
+        "dense" => dense(&mut net, image),
+        "norm" => norm(&mut net, image),
+        other => panic!("there is no network `{other}`"),
+    };
     let x = net.activation("softmax", x, Activation::Softmax).unwrap();
     net.finish(x).unwrap()
 }
@@ -164,4 +180,9 @@ fn losses_and_accuracies_of_a_cnn_are_those_of_keras() {
 #[test]
 fn losses_and_accuracies_of_a_dense_network_are_those_of_keras() {
     check("dense", 5);
+}
+
+#[test]
+fn losses_and_accuracies_of_a_normalised_network_are_those_of_keras() {
+    check("norm", 5);
 }
