@@ -39,9 +39,7 @@ impl Layer for Conv2d {
         let weights = &mut Memory::packed(packed, context.isa, 1)[0];
         self.products.pack(parameters, weights);
         let weights = &*weights;
-        let places = sized(places, if self.pool.is_some() { output.len() } else { 0 });
-        let places =
-            if self.pool.is_some() { split_mut(places, context.images) } else { empty(context.images) };
+        let places = split_mut(sized(places, self.places_len() * context.images), context.images);
         let parts = split_mut(output, context.images).into_par_iter().zip(places);
         let group_memories = Memory::groups(group_memories, context.isa, groups(context.images).count());
         parts.zip(split(inputs[0], context.images)).zip(group_memories).for_each(
@@ -49,8 +47,7 @@ impl Layer for Conv2d {
                 let images = input.chunks_exact(self.products.window.input_len());
                 for (image, input) in images.enumerate() {
                     let part = image * self.output_len()..(image + 1) * self.output_len();
-                    let places =
-                        if self.pool.is_some() { &mut places[part.clone()] } else { &mut places[..] };
+                    let places = &mut places[image * self.places_len()..][..self.places_len()];
                     self.forward_image(context.isa, weights, input, group, &mut output[part], places);
                 }
             },
@@ -82,8 +79,8 @@ impl Layer for Conv2d {
                     let image = Image {
                         input: &inputs[0][image * lens.0..][..lens.0],
                         output: &output[part.clone()],
-                        output_gradient: &output_gradient[part.clone()],
-                        places: if self.pool.is_some() { &places[part] } else { &[] },
+                        output_gradient: &output_gradient[part],
+                        places: &places[image * self.places_len()..][..self.places_len()],
                     };
                     let dx = dx.as_mut().map(|dx| &mut dx[index * lens.0..][..lens.0]);
                     self.backward_image(context, image, learns, group, dx.is_some());
@@ -132,6 +129,11 @@ impl Conv2d {
 
     fn output_len(&self) -> usize {
         self.output_size()[0] * self.output_row_len()
+    }
+
+    /// Places of maxima that are kept for an image.
+    fn places_len(&self) -> usize {
+        self.pool.map_or(0, |_| self.output_len())
     }
 
     fn output_row_len(&self) -> usize {
@@ -243,11 +245,6 @@ impl Conv2d {
             first += gradient.len();
         }
     }
-}
-
-/// Nothing for each group.
-fn empty<'a>(images: usize) -> Vec<&'a mut [u16]> {
-    groups(images).map(|_| &mut [][..]).collect()
 }
 
 /// What belongs to each group, if there is anything.
