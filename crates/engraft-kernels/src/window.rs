@@ -1,4 +1,6 @@
 //! How a window slides over a map: what convolutions and pooling share in training.
+//!
+//! Source: Keras `Conv2D` and `MaxPooling2D`: window `i` begins `i * strides - before` pixels into the map.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! The layer of every operation.
 
 use engraft_graph::{Activation as Function, Graph, Margins, NodeId, Op, Padding, Shape};
-use engraft_kernels::{Activation as Kernel, Clamp};
+use engraft_kernels::{Activation as Kernel, Clamp, Window};
 
 use super::layer::{
     Activation, Add, AveragePool, BatchNorm, Concatenate, Conv2d, Dense, DepthwiseConv2d, Dropout, Frame,
@@ -16,8 +16,25 @@ pub(super) enum Chosen {
     Image,
     /// The value of its input, unchanged.
     Same,
-    /// A step.
-    Layer(Box<dyn Layer>),
+    /// A step, which a step before it that is read by nothing else may do as well.
+    Layer(Box<dyn Layer>, Option<Fusible>),
+}
+
+/// What some layers can do to their output on the way.
+#[derive(Clone, Copy)]
+pub(super) enum Fusible {
+    Clamp(Clamp),
+    MaxPool(Window),
+}
+
+impl Fusible {
+    /// Leaves it to `layer`, if that can do it.
+    pub(super) fn fuse_into(self, layer: &mut dyn Layer) -> bool {
+        match self {
+            Fusible::Clamp(clamp) => layer.fuse_clamp(clamp),
+            Fusible::MaxPool(windows) => layer.fuse_max_pool(windows),
+        }
+    }
 }
 
 /// The layer of a node; a frozen batch normalisation uses its stored statistics.
@@ -26,6 +43,7 @@ pub(super) fn choose(graph: &Graph, id: NodeId, is_frozen: bool) -> Result<Chose
     let Some(&input) = inputs.first() else { return Ok(Chosen::Image) };
     let refuse = |reason| Err(EngineError::NoGradient { node: node.name.clone(), reason });
     let channels = input.channels();
+    let mut fusible = None;
     let layer: Box<dyn Layer> = match &node.op {
         Op::Flatten | Op::Reshape { .. } => return Ok(Chosen::Same),
         Op::Rescale { scale, offset } => {
@@ -35,7 +53,7 @@ pub(super) fn choose(graph: &Graph, id: NodeId, is_frozen: bool) -> Result<Chose
         Op::Normalization => Box::new(Normalization),
         Op::Conv2d(conv) => {
             let window = window(input, conv.kernel, conv.strides, conv.padding);
-            Box::new(Conv2d { window, filters: conv.filters, bias: conv.bias, clamp: None })
+            Box::new(Conv2d::new(window, conv.filters, conv.bias))
         }
         Op::DepthwiseConv2d(conv) => {
             let window = window(input, conv.kernel, conv.strides, conv.padding);
@@ -46,7 +64,10 @@ pub(super) fn choose(graph: &Graph, id: NodeId, is_frozen: bool) -> Result<Chose
         Op::LayerNorm { epsilon } => Box::new(LayerNorm { channels, epsilon: *epsilon }),
         Op::LayerScale => Box::new(LayerScale),
         Op::Activation(function) => match activation(*function) {
-            Some(activation) => Box::new(activation),
+            Some(activation) => {
+                fusible = activation.clamp().map(Fusible::Clamp);
+                Box::new(activation)
+            }
             None => return refuse("softmax stands inside the network, expected at its end only"),
         },
         Op::ZeroPadding2d(margins) => frame(input, node.shape, margins, -1),
@@ -54,7 +75,11 @@ pub(super) fn choose(graph: &Graph, id: NodeId, is_frozen: bool) -> Result<Chose
         Op::MaxPool2d(pool) if pool.window[0].saturating_mul(pool.window[1]) > MOST_WINDOW_PIXELS => {
             return refuse("its window has more than 65536 pixels");
         }
-        Op::MaxPool2d(pool) => Box::new(MaxPool(window(input, pool.window, pool.strides, pool.padding))),
+        Op::MaxPool2d(pool) => {
+            let windows = window(input, pool.window, pool.strides, pool.padding);
+            fusible = Some(Fusible::MaxPool(windows));
+            Box::new(MaxPool(windows))
+        }
         Op::AveragePool2d(pool) => {
             Box::new(AveragePool(window(input, pool.window, pool.strides, pool.padding)))
         }
@@ -74,7 +99,7 @@ pub(super) fn choose(graph: &Graph, id: NodeId, is_frozen: bool) -> Result<Chose
         }
         _ => return refuse("its operation has no gradient"),
     };
-    Ok(Chosen::Layer(layer))
+    Ok(Chosen::Layer(layer, fusible))
 }
 
 /// Places of the maximum are kept in 16 bits.
@@ -84,10 +109,10 @@ const MOST_WINDOW_PIXELS: usize = 1 << 16;
 fn dense(input: Shape, dense: &engraft_graph::Dense) -> Box<dyn Layer> {
     let engraft_graph::Dense { units, bias } = *dense;
     match input {
-        Shape::Vector { features } => Box::new(Dense { features, units, bias, clamp: None }),
+        Shape::Vector { features } => Box::new(Dense::new(features, units, bias)),
         Shape::Map { .. } => {
             let window = window(input, [1, 1], [1, 1], Padding::Valid);
-            Box::new(Conv2d { window, filters: units, bias, clamp: None })
+            Box::new(Conv2d::new(window, units, bias))
         }
     }
 }

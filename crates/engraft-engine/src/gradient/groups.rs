@@ -23,7 +23,7 @@ pub(super) fn split(values: &[f32], images: usize) -> Vec<&[f32]> {
 }
 
 /// What belongs to each group, to be written.
-pub(super) fn split_mut(mut values: &mut [f32], images: usize) -> Vec<&mut [f32]> {
+pub(super) fn split_mut<T>(mut values: &mut [T], images: usize) -> Vec<&mut [T]> {
     let len = values.len() / images;
     let mut parts = Vec::with_capacity(MOST_GROUPS);
     for group in groups(images) {

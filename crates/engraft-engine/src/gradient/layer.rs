@@ -14,7 +14,7 @@ mod movement;
 mod pair;
 mod rescale;
 
-use engraft_kernels::{InstructionSet, PackedMatrix};
+use engraft_kernels::{Clamp, InstructionSet, PackedMatrix, Window};
 
 pub(super) use activation::Activation;
 pub(super) use average_pool2d::AveragePool;
@@ -37,6 +37,16 @@ pub(super) trait Layer: Send + Sync {
 
     /// Computes the gradients that are asked for. Runs after `forward` with the same memory.
     fn backward(&self, pass: Backward);
+
+    /// Limits its output from now on, if it can; a limited output is not limited again.
+    fn fuse_clamp(&mut self, _: Clamp) -> bool {
+        false
+    }
+
+    /// Gives the maxima of these windows over its output from now on, if it can.
+    fn fuse_max_pool(&mut self, _: Window) -> bool {
+        false
+    }
 }
 
 /// What is the same for all layers of a step.
@@ -87,7 +97,9 @@ pub(super) struct Group {
     pub packed: PackedMatrix,
     /// An image with a border.
     pub bordered: Vec<f32>,
-    /// The gradient of an image's output.
+    /// Some rows of an image's output before they are pooled.
+    pub band: Vec<f32>,
+    /// The gradient of some rows of an image's output.
     pub gradient: Vec<f32>,
     /// The same, spread by the strides.
     pub spread: Vec<f32>,
@@ -111,6 +123,7 @@ impl Memory {
         let new = || Group {
             packed: PackedMatrix::empty(isa),
             bordered: Vec::new(),
+            band: Vec::new(),
             gradient: Vec::new(),
             spread: Vec::new(),
             sums: Vec::new(),

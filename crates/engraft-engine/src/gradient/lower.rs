@@ -6,7 +6,7 @@ use std::ops::Range;
 use engraft_graph::{Graph, NodeId, Op, Shape};
 
 use super::ParameterSpec;
-use super::choose::{Chosen, choose};
+use super::choose::{Chosen, Fusible, choose};
 use super::layer::Layer;
 use crate::EngineError;
 
@@ -84,7 +84,8 @@ impl Lowering {
         let value = match choose(graph, id, is_frozen)? {
             Chosen::Image => self.add_value(&node.name, node.shape, false),
             Chosen::Same => inputs[0],
-            Chosen::Layer(layer) => {
+            Chosen::Layer(_, Some(fusible)) if self.fuse(graph, id, fusible) => inputs[0],
+            Chosen::Layer(layer, _) => {
                 let input_learns: Vec<bool> = inputs.iter().map(|&input| self.value_learns[input]).collect();
                 let learns = self.parameters[parameters.clone()].iter().any(|spec| spec.trainable);
                 let learnt = learns || input_learns.contains(&true);
@@ -95,6 +96,21 @@ impl Lowering {
         };
         self.node_values.push(value);
         Ok(())
+    }
+
+    /// Leaves what a node does to the step that computes its input, if nothing else reads that.
+    fn fuse(&mut self, graph: &Graph, id: NodeId, fusible: Fusible) -> bool {
+        let node = graph.node(id);
+        let input = node.inputs[0];
+        let readers =
+            graph.nodes().iter().flat_map(|node| &node.inputs).filter(|&&read| read == input).count();
+        let value = self.value_of(input);
+        let Some(step) = self.steps.iter_mut().find(|step| step.output == value) else { return false };
+        let fused = readers == 1 && fusible.fuse_into(&mut *step.layer);
+        if fused {
+            self.value_lens[value] = node.shape.len();
+        }
+        fused
     }
 
     fn add_value(&mut self, node: &str, shape: Shape, learns: bool) -> usize {

@@ -1,6 +1,9 @@
 //! Loss and gradients of trainable networks.
 
+#![expect(clippy::unwrap_used, reason = "all of it is tests, helpers too")]
+
 mod bytes;
 mod differences;
 mod errors;
+mod keras;
 mod nets;

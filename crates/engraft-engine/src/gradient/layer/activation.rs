@@ -13,6 +13,13 @@ pub(crate) enum Activation {
     Function(engraft_kernels::Activation),
 }
 
+impl Activation {
+    /// The limits, if it is nothing else.
+    pub(crate) fn clamp(&self) -> Option<Clamp> {
+        if let Activation::Clamp(clamp) = self { Some(*clamp) } else { None }
+    }
+}
+
 impl Layer for Activation {
     fn forward(&self, pass: Forward) {
         let (isa, len) = (pass.context.isa, pass.output.len() / pass.context.images);

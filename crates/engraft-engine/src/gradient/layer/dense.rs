@@ -12,12 +12,12 @@ use crate::gradient::buffers::sized;
 /// `output = clamp(input x kernel + bias)`
 pub(crate) struct Dense {
     /// Rows of the kernel.
-    pub features: usize,
+    features: usize,
     /// Columns of the kernel.
-    pub units: usize,
-    pub bias: bool,
+    units: usize,
+    bias: bool,
     /// Limits the output.
-    pub clamp: Option<Clamp>,
+    clamp: Option<Clamp>,
 }
 
 /// Columns of the kernel that a thread takes at a time: whole panels of any instruction set.
@@ -79,9 +79,18 @@ impl Layer for Dense {
             }
         }
     }
+
+    fn fuse_clamp(&mut self, clamp: Clamp) -> bool {
+        self.clamp.replace(clamp).is_none()
+    }
 }
 
 impl Dense {
+    /// Without limits.
+    pub(crate) fn new(features: usize, units: usize, bias: bool) -> Dense {
+        Dense { features, units, bias, clamp: None }
+    }
+
     /// The columns of one block for all images.
     fn multiply(
         &self,
