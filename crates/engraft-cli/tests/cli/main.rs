@@ -14,6 +14,7 @@ mod judge;
 mod layouts;
 mod look;
 mod model;
+mod on_demand;
 mod streams;
 mod train;
 mod weights;
