@@ -15,6 +15,7 @@ mod judge;
 mod layouts;
 mod look;
 mod model;
+mod on_demand;
 mod streams;
 mod train;
 mod views;
