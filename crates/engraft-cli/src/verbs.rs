@@ -15,13 +15,13 @@ macro_rules! verbs {
         /// What the program should do.
         #[derive(clap::Subcommand)]
         pub enum Verb {
-            $($(#[$doc])* $variant($module::Args),)*
+            $($(#[$doc])* $variant(Box<$module::Args>),)*
         }
 
         impl Verb {
             /// Does it.
             pub fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-                match self { $(Verb::$variant(args) => $module::run(args, common),)* }
+                match self { $(Verb::$variant(args) => $module::run(*args, common),)* }
             }
         }
     };

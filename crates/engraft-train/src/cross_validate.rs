@@ -1,5 +1,7 @@
 //! Chooses features and L2 strength by cross-validation.
 
+mod outcome;
+
 use rayon::prelude::*;
 
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
     },
     matrix::Matrix,
 };
+use outcome::{Outcome, first_or_best, most_accurate, past_the_best};
 
 /// What cross-validation chose, and how it predicted.
 #[derive(Clone, Debug)]
@@ -114,53 +117,6 @@ impl Selection {
     }
 }
 
-/// The out-of-fold predictions at one strength.
-struct Outcome {
-    strength: usize,
-    /// Sum over held-out images, in nats.
-    loss: f64,
-    predicted: Vec<Option<usize>>,
-}
-
-impl Outcome {
-    fn accuracy(&self, labels: &[usize]) -> f64 {
-        let scored = self.predicted.iter().flatten().count();
-        self.right(labels) as f64 / scored as f64
-    }
-
-    /// Number of images predicted right.
-    fn right(&self, labels: &[usize]) -> usize {
-        let pairs = self.predicted.iter().zip(labels);
-        pairs.filter(|&(&predicted, &label)| predicted == Some(label)).count()
-    }
-}
-
-/// The first of the outcomes with the most right predictions.
-fn most_accurate(outcomes: &[Outcome], labels: &[usize]) -> usize {
-    let accuracy = |index: usize| outcomes[index].accuracy(labels);
-    (1..outcomes.len()).fold(0, |best, index| if accuracy(index) > accuracy(best) { index } else { best })
-}
-
-/// Whether [`PATIENCE`] strengths in a row brought no better accuracy, once the loss is well below that of the
-/// strongest penalty: before that the accuracy may rest for decades.
-fn past_the_best(tried: &[Outcome], labels: &[usize]) -> bool {
-    let learned = tried.iter().any(|outcome| outcome.loss < WELL_BELOW * tried[0].loss);
-    learned && tried.len() > most_accurate(tried, labels) + PATIENCE
-}
-
-/// The first candidate unless the best is better by more than one standard error, else the best.
-///
-/// Source: McNemar's test of paired answers, with the continuity correction of Edwards, Psychometrika 13 (1948).
-fn first_or_best(outcomes: &[Outcome], labels: &[usize]) -> usize {
-    let best = most_accurate(outcomes, labels);
-    let right = |outcome: &Outcome, image: usize| outcome.predicted[image] == Some(labels[image]);
-    let differs = |image: &usize| right(&outcomes[best], *image) != right(&outcomes[0], *image);
-    let different: Vec<usize> = (0..labels.len()).filter(differs).collect();
-    let gained = different.iter().filter(|&&image| right(&outcomes[best], image)).count() as f64;
-    let lost = different.len() as f64 - gained;
-    if gained - lost - 1.0 > (gained + lost).sqrt() { best } else { 0 }
-}
-
 /// Of outcomes that are equally accurate, the strongest first, the one that is most accurate in other folds.
 fn break_tie<'a>(
     mut tied: Vec<Outcome>,
@@ -208,10 +164,6 @@ const COARSE_STRENGTHS: usize = STRENGTHS.div_ceil(COARSE);
 const FINE_STRENGTHS: usize = 2 * (COARSE - 1);
 /// Strengths of both passes.
 const MOST_STRENGTHS: usize = COARSE_STRENGTHS + FINE_STRENGTHS;
-/// Strengths in a row without better accuracy that end the first pass.
-const PATIENCE: usize = 2;
-/// Part of the loss at the strongest penalty that shows that something was learned.
-const WELL_BELOW: f64 = 0.9;
 /// Loss of an image of a class that the training side does not know, in nats: a probability of 1e-15.
 const UNKNOWN_CLASS_LOSS: f64 = 34.5;
 
@@ -364,7 +316,7 @@ fn row_space(features: Features<'_>, train: &[usize], held_out: &[usize]) -> Row
 mod tests {
     use engraft_testing::noise;
 
-    use super::*;
+    use super::{outcome::PATIENCE, *};
     use crate::{Silent, progress::tests::Counter};
 
     const DIM: usize = 8;
@@ -437,33 +389,6 @@ mod tests {
         }
         let [strongest, _] = tied();
         assert_eq!(break_tie(vec![strongest], &others, search).unwrap().strength, STRENGTHS - 1);
-    }
-
-    #[test]
-    fn the_first_of_equal_outcomes_is_taken() {
-        let outcome = |strength, predicted: [usize; 2]| Outcome {
-            strength,
-            loss: 0.0,
-            predicted: predicted.map(Some).to_vec(),
-        };
-        let outcomes = [outcome(9, [1, 1]), outcome(8, [0, 0]), outcome(7, [0, 0]), outcome(6, [1, 0])];
-        assert_eq!(most_accurate(&outcomes, &[0, 0]), 1);
-    }
-
-    #[test]
-    fn an_image_or_two_decide_nothing() {
-        // Images that only the second of two candidates gets right, those that only the first does, and the choice.
-        for (gained, lost, want) in
-            [(0, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 1), (4, 1, 0), (5, 1, 1), (9, 5, 0)]
-        {
-            let outcome = |classes: [usize; 2]| {
-                let predicted = [vec![Some(classes[0]); lost], vec![Some(classes[1]); gained]].concat();
-                Outcome { strength: 0, loss: 0.0, predicted }
-            };
-            let [first, second] = [outcome([0, 1]), outcome([1, 0])];
-            let labels = vec![0; gained + lost];
-            assert_eq!(first_or_best(&[first, second], &labels), want, "{gained} gained, {lost} lost");
-        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum Error {
     Train(engraft_train::Error),
     /// A network cannot be trained.
     #[error(transparent)]
-    Fit(FitError),
+    Fit(Box<FitError>),
     /// A network makes no sense.
     #[error(transparent)]
     Graph(#[from] engraft_graph::GraphError),
@@ -176,7 +176,7 @@ impl Error {
             Error::Setting { .. } | Error::Augment(_) | Error::Engine(EngineError::Kernel(_)) => {
                 ErrorCategory::Usage
             }
-            Error::Fit(FitError::Setting(_)) => ErrorCategory::Usage,
+            Error::Fit(error) if matches!(**error, FitError::Setting(_)) => ErrorCategory::Usage,
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,

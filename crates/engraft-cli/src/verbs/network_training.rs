@@ -79,7 +79,7 @@ impl NetworkArgs {
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             learning_rate: self.learning_rate.unwrap_or(optimizer.default_learning_rate()),
             optimizer,
-            schedule: self.schedule.clone().unwrap_or(Schedule::Constant),
+            schedule: self.schedule.unwrap_or(Schedule::Constant),
             label_smoothing: self.label_smoothing.unwrap_or_default(),
             stop_loss: Some(self.stop_loss.unwrap_or(Recipe::STOP_LOSS)),
             patience: self.patience,

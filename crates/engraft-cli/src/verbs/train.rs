@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use engraft::{
-    Backbone, Classifier, Error, Filter, NetworkInput, NetworkTraining, Progress, TrainOptions, TrainReport,
+    Backbone, Classifier, Filter, NetworkInput, NetworkTraining, Progress, TrainOptions, TrainReport,
 };
 use serde_json::json;
 
@@ -86,7 +86,9 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         strict: args.strict,
     };
     let display = Display::new(common.quiet);
-    let open = || Backbone::open_with(&args.backbone, args.weights.as_deref(), &display);
+    let open = || -> Result<Backbone> {
+        Ok(Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?)
+    };
     let report = match args.network.training(&options, &out)? {
         Some(network) => train_network(&args.data, open, &options, &network, &out, &display)?,
         None => train_and_save(&args.data, open()?, &options, &out, &display)?,
@@ -114,7 +116,7 @@ pub fn train_and_save(
 /// Trains a network on `data` and writes the model to `out`, its history and its curves beside it.
 fn train_network(
     data: &Path,
-    open: impl Fn() -> Result<Backbone, Error>,
+    open: impl Fn() -> Result<Backbone>,
     options: &TrainOptions,
     network: &NetworkTraining,
     out: &Path,

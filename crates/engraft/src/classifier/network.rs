@@ -293,7 +293,7 @@ impl Job<'_> {
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
         fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
             FitError::Interrupted => Error::Interrupted,
-            error => Error::Fit(error),
+            error => Error::Fit(Box::new(error)),
         })
     }
 }
