@@ -1,0 +1,89 @@
+//! `train --recipe` and `--network`: networks from pixels to a model file, also if killed on the way.
+
+use std::{fs, process::Stdio};
+
+use serde_json::Value;
+
+use crate::fixture::{Fixture, stderr};
+
+/// A small network on small images: two seconds even where tests are slow.
+const CNN: [&str; 8] = ["train", "data", "--recipe", "cnn", "--image-size", "24", "--augment", "tutorial"];
+
+fn with<'a>(rest: &[&'a str]) -> Vec<&'a str> {
+    [&CNN[..], rest].concat()
+}
+
+#[test]
+fn every_recipe_makes_a_model_that_every_verb_takes() {
+    for (recipe, features) in [("cnn", 512), ("pixels", 512), ("dense", 128)] {
+        let fixture = Fixture::with_data();
+        fixture.draw("data-test", 2, 50);
+        let size: &[&str] = if recipe == "dense" { &[] } else { &["--image-size", "24"] };
+        let fixed =
+            ["train", "data", "--recipe", recipe, "--epochs", "4", "--test", "data-test", "--out", "m.st"];
+        let report = fixture.json(&[&fixed[..], size].concat());
+        assert_eq!((&report["cv"], &report["network"]["epochs"]), (&Value::Null, &4.into()), "{recipe}");
+        assert_eq!(report["backbone"]["features"], features, "{recipe}");
+        let history = fs::read_to_string(fixture.path("m.history.csv")).unwrap();
+        assert_eq!(history.lines().count(), 1 + 4, "{recipe}: {history}");
+        assert!(fs::read_to_string(fixture.path("m.history.svg")).unwrap().contains("<polyline"), "{recipe}");
+        assert!(!fixture.path("m.checkpoint").exists(), "{recipe}: a checkpoint is left");
+        let judged = fixture.json(&["evaluate", "m.st", "data-test"]);
+        assert_eq!(judged["accuracy"], report["test"]["accuracy"], "{recipe}");
+        assert!(fixture.ok(&["predict", "m.st", "data-test"]).contains("discs"), "{recipe}");
+        let training = &fixture.json(&["inspect", "m.st"])["training"];
+        assert_eq!((&training["network"]["recipe"], &training["l2"]), (&recipe.into(), &Value::Null));
+    }
+}
+
+#[test]
+fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
+    let fixture = Fixture::with_data();
+    fixture.ok(&with(&["--epochs", "12", "--out", "whole", "--threads", "1", "--quiet"]));
+    let run = with(&["--epochs", "12", "--out", "killed", "--quiet"]);
+    let mut child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !fixture.path("killed.checkpoint").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success() && !fixture.path("killed").exists(), "the kill came too late");
+    fixture.ok(&[&run[..], &["--resume"]].concat());
+    assert_eq!(fs::read(fixture.path("killed")).unwrap(), fs::read(fixture.path("whole")).unwrap());
+}
+
+#[test]
+fn what_cannot_be_trained_is_told() {
+    let fixture = Fixture::with_data();
+    fixture.write("net.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 99\n");
+    fixture.write("typo.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilter = 4\n");
+    for (arguments, code, want) in [
+        (vec!["train", "data", "--epochs", "3"], 2, "--epochs has no meaning for the recipe linear"),
+        (
+            vec!["train", "data", "--recipe", "cnnn"],
+            2,
+            "--recipe is cnnn, expected linear, dense, cnn or pixels",
+        ),
+        (with(&["--epochs", "0"]), 2, "epochs"),
+        (with(&["--val-split", "1"]), 2, "--val-split is 1, expected a number from 0 to below 1"),
+        (with(&["--views", "3"]), 2, "--views is 3 for the recipe cnn"),
+        (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
+        (with(&["--epochs", "3", "--learning-rate", "1e30"]), 3, "in epoch 1, batch"),
+        (vec!["train", "data", "--recipe", "cnn", "--image-size", "9"], 3, "`head_conv2d_2`"),
+        (vec!["train", "data", "--network", "net.toml"], 3, "`head_conv2d`"),
+        (vec!["train", "data", "--network", "typo.toml"], 3, "unknown field `filter`"),
+    ] {
+        let message = fixture.fails(&arguments, code);
+        assert!(message.contains(want), "{arguments:?}: {message}");
+        assert!(!fixture.path("data.safetensors").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_batch_of_more_than_there_is_and_validation_images_are_told() {
+    let fixture = Fixture::with_data();
+    let output =
+        fixture.run(&with(&["--epochs", "2", "--batch-size", "500", "--val-split", "0.34", "--json"]));
+    assert!(stderr(&output).contains("a batch of 500 is more than there is"), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!([&report["images"]["train"], &report["images"]["val"]], [8, 4]);
+}
