@@ -2,11 +2,14 @@
 //!
 //! Prints a line for each step if only one backbone is named, and sums for each kind of kernel. The weights are noise.
 
+#[path = "../tests/keras_zoo/noise_weights.rs"]
+mod noise_weights;
+
 use std::collections::BTreeMap;
 
 use engraft_engine::{Plan, PlanOptions, StepProfile};
-use engraft_graph::{Graph, GraphError, NamedTensors, Tensor};
 use engraft_zoo::{Ending, backbone};
+use noise_weights::noise_weights;
 
 /// Runs of each backbone, unless said otherwise.
 const RUNS: usize = 20;
@@ -70,25 +73,4 @@ fn print_sums(name: &str, plan: &Plan, steps: &[StepProfile]) {
 
 fn gflops(multiply_adds: u64, seconds: f64) -> f64 {
     2.0 * multiply_adds as f64 / seconds / 1e9
-}
-
-/// Noise, scaled so that the activations keep their size.
-fn noise_weights(graph: &Graph) -> Result<NamedTensors, GraphError> {
-    let mut tensors = NamedTensors::new();
-    for spec in graph.weights() {
-        let len: usize = spec.shape.iter().product();
-        let fan_in = spec.shape[..spec.shape.len().saturating_sub(1)].iter().product::<usize>() as f32;
-        let (middle, reach) = match spec.name.rsplit('/').next() {
-            Some("kernel") => (0.0, (3.0 / fan_in).sqrt()),
-            Some("gamma" | "moving_variance" | "variance") => (1.0, 0.5),
-            _ => (0.0, 0.5),
-        };
-        let value = |i: usize| {
-            let word = (i as u32 + 1).wrapping_mul(2_654_435_761);
-            let word = (word ^ (word >> 15)).wrapping_mul(2_246_822_519);
-            middle + reach * (f64::from(word) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
-        };
-        tensors.insert(spec.name, Tensor::from_f32(spec.shape, (0..len).map(value).collect())?)?;
-    }
-    Ok(tensors)
 }

@@ -3,6 +3,8 @@
 //! `cargo run --example prove_keras_zoo -- [--markdown] NAME...`; `cargo xtask golden --full` runs it for all, each in its own
 //! process, and `cargo xtask backbones` with `--markdown`, which adds the images per second of one thread.
 
+#[path = "../tests/keras_zoo/noise_weights.rs"]
+mod noise_weights;
 #[path = "../tests/keras_zoo/proof.rs"]
 mod proof;
 
@@ -15,6 +17,7 @@ use std::{
 use engraft_engine::{Plan, PlanOptions};
 use engraft_testing::{noise_u8, peak_memory_bytes};
 use engraft_zoo::{Ending, backbone};
+use noise_weights::noise_weights;
 use proof::Proof;
 
 fn main() -> ExitCode {
@@ -66,7 +69,7 @@ fn print_markdown(name: &str) -> bool {
 fn images_per_second(name: &str) -> f64 {
     let spec = backbone(name).expect("the backbone exists");
     let graph = spec.graph(Ending::Features);
-    let weights = proof::weights(&graph, &proof::golden(name).f32("scales"));
+    let weights = noise_weights(&graph).expect("every weight has its own name");
     let options = PlanOptions::from_env().expect("ENGRAFT_ISA names an instruction set of this machine");
     let plan = Plan::compile(&graph, &weights, &options).expect("a backbone compiles");
     let image = noise_u8(1, plan.input_shape().len());
