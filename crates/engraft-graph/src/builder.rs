@@ -52,6 +52,16 @@ impl GraphBuilder {
         Ok(NodeId(earlier))
     }
 
+    /// Adds all nodes of `graph`, each under the name that `rename` makes of its own; returns that of its result.
+    pub fn append(&mut self, graph: &Graph, rename: impl Fn(&str) -> String) -> Result<NodeId, GraphError> {
+        let mut ids: Vec<NodeId> = Vec::new();
+        for node in graph.nodes() {
+            let inputs: Vec<NodeId> = node.inputs.iter().map(|input| ids[input.0]).collect();
+            ids.push(self.node(&rename(&node.name), node.op.clone(), &inputs)?);
+        }
+        Ok(ids[graph.output().0])
+    }
+
     /// The shape that node `id` of this network produces.
     ///
     /// # Panics

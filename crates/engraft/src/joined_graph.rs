@@ -1,6 +1,6 @@
 //! Several networks in one picture: side by side, their results joined.
 
-use engraft_graph::{Graph, GraphBuilder, GraphError, NodeId, Op};
+use engraft_graph::{Graph, GraphBuilder, GraphError, Op};
 
 /// The networks of a combination as one; that of a single backbone as it is.
 ///
@@ -10,20 +10,10 @@ pub(crate) fn joined_graph(networks: &[(&str, &Graph)]) -> Result<Graph, GraphEr
         return Ok((*graph).clone());
     }
     let mut net = GraphBuilder::new();
-    let outputs = networks.iter().map(|(name, graph)| add(&mut net, name, graph));
+    let outputs = networks.iter().map(|(name, graph)| net.append(graph, |node| format!("{name}:{node}")));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     let output = net.node("combination", Op::Concatenate, &outputs)?;
     net.finish(output)
-}
-
-/// Adds all nodes of `graph`; returns its output.
-fn add(net: &mut GraphBuilder, name: &str, graph: &Graph) -> Result<NodeId, GraphError> {
-    let mut ids: Vec<NodeId> = Vec::new();
-    for node in graph.nodes() {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| ids[input.index()]).collect();
-        ids.push(net.node(&format!("{name}:{}", node.name), node.op.clone(), &inputs)?);
-    }
-    Ok(ids[graph.output().index()])
 }
 
 #[cfg(test)]

@@ -52,6 +52,20 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn flattened_features_are_every_value_of_the_last_map() {
+    let fixture = Fixture::with_data();
+    let fixed = ["train", "data", "--recipe", "dense", "--epochs", "2", "--out", "m.st"];
+    fixture.json(&[&fixed[..], &["--flatten"]].concat());
+    let flattened = fixture.json(&["inspect", "m.st"]);
+    fixture.json(&fixed);
+    let pooled = fixture.json(&["inspect", "m.st"]);
+    let parameters = |model: &Value| model["backbone_parameters"].as_u64().unwrap();
+    // The last map of EfficientNet-Lite0 is 7 x 7 pixels of 1280 values; the first dense layer has 128 units.
+    assert_eq!(parameters(&flattened) - parameters(&pooled), (7 * 7 - 1) * 1280 * 128);
+    assert!(fixture.ok(&["predict", "m.st", "data"]).contains("discs"));
+}
+
+#[test]
 fn what_cannot_be_trained_is_told() {
     let fixture = Fixture::with_data();
     fixture

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use engraft_data::{DECODER_REVISION, Digest};
 use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
-use engraft_graph::{Graph, GraphBuilder, NamedTensors, NodeId, Op};
+use engraft_graph::{Graph, GraphBuilder, NamedTensors, Op};
 use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
 use engraft_zoo::{BackboneSpec, Ending, GraphSettings, Source};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,8 @@ impl BackbonePart {
     /// The same network with every value of its last map as its features, instead of the mean of each channel.
     pub fn flattened(self) -> Result<BackbonePart, Error> {
         let pooling = self.graph.node(self.graph.output());
-        let (Op::GlobalAveragePool2d, [map]) = (&pooling.op, &pooling.inputs[..]) else {
+        let map = pooling.inputs.first().and_then(|&map| self.graph.up_to(&self.graph.node(map).name));
+        let (Op::GlobalAveragePool2d, Some(map)) = (&pooling.op, map) else {
             return Err(Error::Setting {
                 setting: "--flatten",
                 found: format!("set for {}, which does not end in a mean of each channel", self.info.name),
@@ -73,12 +74,8 @@ impl BackbonePart {
             });
         };
         let mut net = GraphBuilder::new();
-        let mut ids: Vec<NodeId> = Vec::new();
-        for node in &self.graph.nodes()[..=map.index()] {
-            let inputs: Vec<NodeId> = node.inputs.iter().map(|input| ids[input.index()]).collect();
-            ids.push(net.node(&node.name, node.op.clone(), &inputs)?);
-        }
-        let output = net.flatten("flatten", ids[map.index()])?;
+        let map = net.append(&map, str::to_owned)?;
+        let output = net.flatten("flatten", map)?;
         let graph = net.finish(output)?;
         let info = PartInfo { features: graph.output_shape().len(), ..self.info };
         Ok(BackbonePart::compile(info, graph, self.weights)?)

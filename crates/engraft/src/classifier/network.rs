@@ -22,7 +22,7 @@ use engraft_train::{
 use super::{
     Classifier, TrainOptions,
     choose::Chosen,
-    train::{Trained, Training, find},
+    train::{Trained, Training, check_classes, find},
     train_report::TrainReport,
     views::ChosenViews,
 };
@@ -257,17 +257,10 @@ impl Job<'_> {
 
     /// Refuses a training part that cannot be learnt from; gives back its files that cannot be used.
     fn check_part(&self, train: &mut EmbeddedPart) -> Result<Vec<engraft_data::Skipped>, Error> {
+        check_classes(self.data, train)?;
         let skipped = std::mem::take(&mut train.skipped);
-        let all = [&self.data.skipped[..], &skipped].concat();
-        let mut present = train.labels.clone();
-        present.sort_unstable();
-        present.dedup();
-        if present.len() < 2 {
-            let (root, skipped) = (self.data.root.clone(), crate::skipped::listed(&all));
-            return Err(Error::TooFewClasses { root, found: present.len(), skipped });
-        }
         if self.options.strict {
-            crate::skipped::refuse(&self.data.root, &all)?;
+            crate::skipped::refuse(&self.data.root, &[&self.data.skipped[..], &skipped].concat())?;
         }
         Ok(skipped)
     }

@@ -181,6 +181,18 @@ pub(super) fn find(root: &Path, options: &TrainOptions) -> Result<Found, Error> 
     Ok(Found { data, warnings })
 }
 
+/// Refuses training images of fewer than two classes.
+pub(super) fn check_classes(data: &Dataset, train: &EmbeddedPart) -> Result<(), Error> {
+    let mut present = train.labels.clone();
+    present.sort_unstable();
+    present.dedup();
+    if present.len() >= 2 {
+        return Ok(());
+    }
+    let skipped = skipped::listed(&[&data.skipped[..], &train.skipped].concat());
+    Err(Error::TooFewClasses { root: data.root.clone(), found: present.len(), skipped })
+}
+
 impl Training<'_> {
     fn run(&self) -> Result<Trained, Error> {
         let data = &self.found.data;
@@ -190,7 +202,7 @@ impl Training<'_> {
         let views = self.views.train.as_ref();
         let train =
             embedded_part::embed(self.embedder, &data.train, fits, views, "embedding", self.progress)?;
-        self.check_classes(&train)?;
+        check_classes(data, &train)?;
         self.refuse_unusable(&train, fits)?;
         let started = Instant::now();
         let chosen = choose::choose(&train, fits, views, &data.classes, self.options, self.progress)?;
@@ -214,21 +226,9 @@ impl Training<'_> {
         Ok(Trained { chosen, train, val, test, skipped, warnings, choosing, network: None })
     }
 
-    pub fn check_classes(&self, train: &EmbeddedPart) -> Result<(), Error> {
-        let mut present = train.labels.clone();
-        present.sort_unstable();
-        present.dedup();
-        if present.len() >= 2 {
-            return Ok(());
-        }
-        let Dataset { root, skipped, .. } = &self.found.data;
-        let skipped = skipped::listed(&[&skipped[..], &train.skipped].concat());
-        Err(Error::TooFewClasses { root: root.clone(), found: present.len(), skipped })
-    }
-
     /// Under `strict`, judged images are embedded before anything is chosen, so that a file that cannot be used is told
     /// at once. Most are then in the store when the chosen fit asks for them.
-    pub fn refuse_unusable(&self, train: &EmbeddedPart, fits: &[Fit]) -> Result<(), Error> {
+    fn refuse_unusable(&self, train: &EmbeddedPart, fits: &[Fit]) -> Result<(), Error> {
         if !self.options.strict {
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl Training<'_> {
         self.refuse_skipped(&skipped)
     }
 
-    pub fn refuse_skipped(&self, skipped: &[Skipped]) -> Result<(), Error> {
+    fn refuse_skipped(&self, skipped: &[Skipped]) -> Result<(), Error> {
         match self.options.strict {
             true => skipped::refuse(&self.found.data.root, skipped),
             false => Ok(()),

@@ -90,12 +90,8 @@ impl LayerList {
     /// `backbone` followed by the part of the network before the class scores.
     pub(crate) fn on_backbone(&self, backbone: &Graph) -> Result<Graph, GraphError> {
         let mut net = GraphBuilder::new();
-        let mut ids: Vec<NodeId> = Vec::new();
-        for node in backbone.nodes() {
-            let inputs: Vec<NodeId> = node.inputs.iter().map(|input| ids[input.index()]).collect();
-            ids.push(net.node(&node.name, node.op.clone(), &inputs)?);
-        }
-        let output = self.add_layers(&mut net, ids[backbone.output().index()])?;
+        let features = net.append(backbone, str::to_owned)?;
+        let output = self.add_layers(&mut net, features)?;
         net.finish(output)
     }
 
