@@ -1,0 +1,66 @@
+//! What kernels are written over: the vector arithmetic of any instruction set.
+
+/// Vector arithmetic on `LANES` single-precision numbers.
+pub(crate) trait Isa: Copy {
+    /// A vector register.
+    type Vector: Copy;
+    /// Elements of a vector.
+    const LANES: usize;
+    /// Most rows of a matrix product kept in registers at once, for 1, 2, .. vectors of columns.
+    const TILE_ROWS: &'static [usize];
+    /// Most neighbouring pixels of a depthwise convolution kept in registers at once.
+    const TILE_COLUMNS: usize;
+
+    fn splat(self, x: f32) -> Self::Vector;
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b + c`; rounded once where the processor can.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The lesser; `b` if either is NaN or they are equal.
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The greater; `b` if either is NaN or they are equal.
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The nearest whole number, the even one of two.
+    fn round(self, x: Self::Vector) -> Self::Vector;
+    /// `x * 2^n` for whole `n` in -126..=127.
+    fn scale_by_power(self, x: Self::Vector, n: Self::Vector) -> Self::Vector;
+
+    /// Asks for the cache line of `at`, wherever that is; does nothing where there is no such instruction.
+    fn prefetch(self, at: *const f32);
+
+    /// # Safety
+    /// `LANES` elements from `from` on must be readable.
+    unsafe fn load_ptr(self, from: *const f32) -> Self::Vector;
+    /// # Safety
+    /// `LANES` elements from `to` on must be writable.
+    unsafe fn store_ptr(self, x: Self::Vector, to: *mut f32);
+
+    /// Runs `op` as a function of its own, compiled for this instruction set.
+    fn call<O: SimdOp>(self, op: O) -> O::Output;
+
+    /// The first `LANES` elements of `from`.
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::Vector {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: the length was just checked.
+        unsafe { self.load_ptr(from.as_ptr()) }
+    }
+
+    /// Overwrites the first `LANES` elements of `to`.
+    #[inline(always)]
+    fn store(self, x: Self::Vector, to: &mut [f32]) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: the length was just checked.
+        unsafe { self.store_ptr(x, to.as_mut_ptr()) }
+    }
+}
+
+/// A computation written over any instruction set. `eval` must be `#[inline(always)]`: a function that stays on its own
+/// is compiled without the instruction set's features.
+pub(crate) trait SimdOp {
+    /// What it returns.
+    type Output;
+    /// Computes it.
+    fn eval<I: Isa>(self, isa: I) -> Self::Output;
+}
