@@ -26,6 +26,13 @@ pub(super) struct Bordered<'a> {
     row_stride: usize,
 }
 
+impl<'a> Bordered<'a> {
+    /// A row, from its first pixel to the end of the image.
+    pub(super) fn row(self, row: usize) -> &'a [f32] {
+        &self.values[row * self.row_stride..]
+    }
+}
+
 impl Products {
     /// Elements of a window: the length of the sums.
     fn sum_len(&self) -> usize {
