@@ -93,7 +93,6 @@ impl NetworkArgs {
             balanced: self.balanced,
             image_size: self.image_size.unwrap_or(Recipe::IMAGE_SIZE),
             val_split: self.val_split.unwrap_or_default(),
-            augment: options.augment.clone(),
             flatten: self.flatten,
             checkpoint: Some(checkpoint_path(out)),
             resume: self.resume,

@@ -45,17 +45,17 @@ pub struct Args {
     /// Folds of cross-validation
     #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
     folds: usize,
-    /// Seed of the folds and of augmented views
+    /// Seed of the folds and of augmented copies; of a network also of its first weights and the order of images
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
-    /// Train the head on N views of each training image: the image itself and N - 1 augmented copies
+    /// Train on the features of N views of each training image: the image itself and N - 1 augmented copies
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     views: usize,
     /// Judge the validation and test parts by the mean probabilities of N views of each image
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     tta: usize,
     /// How copies are made: a preset, KEY=VALUE separated by commas, or a .toml file, as `engraft augment` takes them
-    /// [default: light]
+    /// [default: light, and none for a network on pixels, whose copies are drawn anew in each epoch]
     #[arg(long, value_name = "SETTINGS")]
     augment: Option<String>,
     /// Fail if any file is skipped

@@ -66,6 +66,30 @@ fn flattened_features_are_every_value_of_the_last_map() {
 }
 
 #[test]
+fn a_dense_head_learns_from_views_of_training_images_alone() {
+    let fixture = Fixture::with_data();
+    let fixed = ["train", "data", "--recipe", "dense", "--epochs", "3", "--val-split", "0.34", "--quiet"];
+    let views = ["--views", "3", "--augment", "zoom=0.2", "--seed", "4"];
+    let train = |out: &str, rest: &[&str]| fixture.json(&[&fixed[..], rest, &["--out", out]].concat());
+    let report = train("one", &[&views[..], &["--threads", "1"]].concat());
+    assert_eq!((&report["images"]["train"], &report["images"]["val"]), (&8.into(), &4.into()));
+    assert_eq!((&report["views"]["count"], &report["network"]["augment"]), (&3.into(), &Value::Null));
+    // Images that are set aside for validation have no copies, but are embedded again by each network that was trained.
+    let entries = || fixture.json(&["cache", "info"])["entries"].as_u64().unwrap();
+    assert_eq!(entries(), 8 * 3 + 4 + 4);
+    assert_eq!(fixture.json(&["inspect", "one"])["training"]["views"], report["views"]);
+    train("two", &views);
+    train("untouched", &["--seed", "4"]);
+    let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
+    assert!(bytes("one") == bytes("two"), "neither the threads nor the store change the model");
+    assert!(bytes("one") != bytes("untouched"), "the copies change the model");
+    let before = entries();
+    let flattened = train("flattened", &["--views", "2", "--flatten"]);
+    assert_eq!(flattened["views"]["augment"]["rotation"], 5.0, "nothing else was asked for");
+    assert_eq!(entries() - before, 8 * 2 + 4 + 4, "maps are stored apart from their means");
+}
+
+#[test]
 fn what_cannot_be_trained_is_told() {
     let fixture = Fixture::with_data();
     fixture
@@ -80,7 +104,21 @@ fn what_cannot_be_trained_is_told() {
         ),
         (with(&["--epochs", "0"]), 2, "epochs"),
         (with(&["--val-split", "1"]), 2, "--val-split is 1, expected a number from 0 to below 1"),
-        (with(&["--views", "3"]), 2, "--views is 3 for the recipe cnn"),
+        (
+            with(&["--views", "3"]),
+            2,
+            "--views is 3 for the recipe cnn on pixels, expected 1, since --augment",
+        ),
+        (
+            vec!["train", "data", "--recipe", "dense", "--augment", "light"],
+            2,
+            "only the untouched view is taken, expected --views N beside it",
+        ),
+        (
+            vec!["train", "data", "--recipe", "dense", "--views", "2", "--augment", "mixup=0.2"],
+            2,
+            "--augment is mixup, expected settings that make one image",
+        ),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
         (with(&["--epochs", "3", "--learning-rate", "1e30"]), 3, "the loss is NaN in epoch 2, batch 1"),
         (vec!["train", "data", "--recipe", "cnn", "--image-size", "9"], 3, "`head_max_pool2d_1`"),

@@ -46,7 +46,7 @@ pub struct TrainOptions {
     pub views: usize,
     /// Views of each validation and test image whose mean probabilities are judged, likewise.
     pub tta: usize,
-    /// How views are made; `None` for the preset `light`.
+    /// How views are made, `None` for the preset `light`; for a network on pixels, what is done to each training image.
     pub augment: Option<Augmentation>,
     /// Whether a skipped file is an error.
     pub strict: bool,

@@ -34,6 +34,12 @@ impl ChosenViews {
             judged: checked("--tta", *tta, augment, *seed)?,
         })
     }
+
+    /// Where training needs no views, since it draws copies anew in each epoch.
+    pub fn judged_only(options: &TrainOptions) -> Result<ChosenViews, Error> {
+        let TrainOptions { tta, augment, seed, .. } = options;
+        Ok(ChosenViews { train: None, judged: checked("--tta", *tta, augment.as_ref(), *seed)? })
+    }
 }
 
 impl Classifier {
@@ -45,8 +51,9 @@ impl Classifier {
     /// [`Error::Setting`] if `count` is not from 1 to 1000, or if `augment` does more than to make one image out of another.
     pub fn with_tta(self, count: usize, augment: Option<&Augmentation>) -> Result<Classifier, Error> {
         let training = &self.header.training;
-        let trained =
-            [&training.views, &training.tta].into_iter().flatten().map(|views| &views.augment).next();
+        let views = [&training.views, &training.tta].into_iter().flatten().map(|views| &views.augment);
+        let drawn = training.network.iter().filter_map(|network| network.augment.as_ref());
+        let trained = views.chain(drawn).next();
         let tta = checked("--tta", count, augment.or(trained), training.seed)?;
         Ok(Classifier { tta, ..self })
     }

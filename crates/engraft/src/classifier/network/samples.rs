@@ -73,7 +73,7 @@ impl Samples for PixelSamples<'_> {
     }
 }
 
-/// Rows of features of a frozen backbone.
+/// Rows of features of a frozen backbone: one for each view of each image, the views of an image one after another.
 pub(super) struct FeatureSamples<'a> {
     part: &'a EmbeddedPart,
     features: usize,
@@ -81,7 +81,7 @@ pub(super) struct FeatureSamples<'a> {
 }
 
 impl<'a> FeatureSamples<'a> {
-    /// The first fit of `part`, whose rows have `features` values.
+    /// The first fit of `part`, at least one image, whose rows have `features` values.
     pub fn new(part: &'a EmbeddedPart, features: usize, classes: usize) -> Self {
         FeatureSamples { part, features, classes }
     }
@@ -89,7 +89,7 @@ impl<'a> FeatureSamples<'a> {
 
 impl Samples for FeatureSamples<'_> {
     fn len(&self) -> usize {
-        self.part.len()
+        self.part.features[0].len() / self.features
     }
 
     fn classes(&self) -> usize {
@@ -115,7 +115,9 @@ impl Samples for FeatureSamples<'_> {
         for (row, &index) in images.chunks_exact_mut(self.features).zip(indices) {
             row.copy_from_slice(&self.part.features[0][index * self.features..][..self.features]);
         }
-        fill_targets(self.part, self.classes, indices, targets);
+        let views = self.len() / self.part.len().max(1);
+        let images: Vec<usize> = indices.iter().map(|index| index / views).collect();
+        fill_targets(self.part, self.classes, &images, targets);
         Ok(())
     }
 }

@@ -1,0 +1,200 @@
+//! Training a network on one data set: reading or embedding it, fitting, and taking the result apart.
+
+use engraft_data::{Dataset, Fit, Sample, Skipped};
+use engraft_engine::PlanOptions;
+use engraft_graph::{Graph, NamedTensors};
+use engraft_train::{
+    CheckpointFile, FitData, FitError, FitOptions, FitRun, FittedNetwork, LinearHead, Progress, Samples,
+    Store, Views, fit_network, initial_parameters,
+};
+
+use super::{
+    NetworkTraining,
+    image_part::ImagePart,
+    samples::{FeatureSamples, PixelSamples},
+};
+use crate::{
+    Error,
+    backbone::{Backbone, BackbonePart, PartInfo},
+    classifier::{TrainOptions, train::check_classes},
+    embedded_part::{self, EmbeddedPart},
+    recipe::PREDICTIONS,
+    tensors_digest::tensors_digest,
+};
+
+/// Everything that a training of a network reads.
+pub(super) struct Job<'a> {
+    pub data: &'a Dataset,
+    pub options: &'a TrainOptions,
+    pub network: &'a NetworkTraining,
+    /// The views of each training image whose features are learnt from; none is the untouched image alone.
+    pub views: Option<&'a Views>,
+    pub store: Option<&'a Store>,
+    pub progress: &'a dyn Progress,
+}
+
+/// A trained network in two parts.
+pub(super) struct Fitted {
+    /// What was trained on, without features.
+    pub train: EmbeddedPart,
+    /// Everything before the class scores.
+    pub backbone: Backbone,
+    pub head: LinearHead,
+    pub fitted: FittedNetwork,
+    /// Training files that cannot be used.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Job<'_> {
+    pub fn on_pixels(&self) -> Result<Fitted, Error> {
+        let NetworkTraining { layers, image_size, recipe, .. } = self.network;
+        let read = |samples: &[Sample], stage: &str| {
+            let (fit, filter) = (job_fit(self.options), self.options.filter);
+            ImagePart::read(samples, *image_size, fit, filter, stage, self.progress)
+        };
+        let mut train = read(&self.data.train, "reading")?;
+        let skipped = self.check_part(&mut train.part)?;
+        let validation = self.data.val.as_ref().map(|val| read(&val.samples, "reading val")).transpose()?;
+        let classes = self.data.classes.len();
+        let augment = self.network.drawn_each_epoch(self.options);
+        let augmented = augment.map(|augment| (augment, self.options.seed));
+        let training = PixelSamples::new(&train, classes, augmented);
+        let validation = validation.as_ref().map(|part| PixelSamples::new(part, classes, None));
+        let input = [*image_size, *image_size, 3];
+        let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
+        let fitted = self.fit(input, &training, &train.part.labels, validation)?;
+        let (weights, head) = split(&fitted.parameters)?;
+        let graph = layers.hidden_graph(input)?;
+        let backbone = backbone_of(recipe.clone(), graph, weights, *image_size)?;
+        Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
+    }
+
+    pub fn on_features(&self, backbone: Option<Backbone>) -> Result<Fitted, Error> {
+        let NetworkTraining { layers, recipe, flatten, .. } = self.network;
+        let part = only_part(backbone)?;
+        let part = if *flatten { part.flattened()? } else { part };
+        let (graph, name, side) = (part.graph.clone(), part.info.name.clone(), part.info.input_size);
+        let frozen = Backbone::of_parts(vec![part]);
+        let embedder = frozen.embedder(self.options.filter, self.store);
+        let embed = |samples: &[Sample], views: Option<&Views>, stage: &str| {
+            let fits = [job_fit(self.options)];
+            embedded_part::embed(&embedder, samples, &fits, views, stage, self.progress)
+        };
+        let mut train = embed(&self.data.train, self.views, "embedding")?;
+        let skipped = self.check_part(&mut train)?;
+        let validation =
+            self.data.val.as_ref().map(|val| embed(&val.samples, None, "embedding val")).transpose()?;
+        let (classes, features) = (self.data.classes.len(), frozen.info().features);
+        let training = FeatureSamples::new(&train, features, classes);
+        let validation = validation.as_ref().map(|part| FeatureSamples::new(part, features, classes));
+        let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
+        let fitted = self.fit([1, 1, features], &training, &train.labels, validation)?;
+        let (mut weights, head) = split(&fitted.parameters)?;
+        for (name, tensor) in frozen.parts()[0].weights.iter() {
+            weights.insert(name, tensor.clone())?;
+        }
+        let graph = layers.on_backbone(&graph)?;
+        let backbone = backbone_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        train.features = Vec::new();
+        Ok(Fitted { train, backbone, head, fitted, skipped })
+    }
+
+    /// Refuses a training part that cannot be learnt from; gives back its files that cannot be used.
+    fn check_part(&self, train: &mut EmbeddedPart) -> Result<Vec<Skipped>, Error> {
+        check_classes(self.data, train)?;
+        let skipped = std::mem::take(&mut train.skipped);
+        if self.options.strict {
+            crate::skipped::refuse(&self.data.root, &[&self.data.skipped[..], &skipped].concat())?;
+        }
+        Ok(skipped)
+    }
+
+    fn fit(
+        &self,
+        input: [usize; 3],
+        training: &dyn Samples,
+        labels: &[usize],
+        validation: Option<&dyn Samples>,
+    ) -> Result<FittedNetwork, Error> {
+        let NetworkTraining { layers, fit, balanced, checkpoint, resume, .. } = self.network;
+        let classes = self.data.classes.len();
+        let graph = layers.graph(input, classes)?;
+        let initial = initial_parameters(&graph, self.options.seed)?;
+        let class_weights = balanced.then(|| balanced_weights(labels, classes));
+        let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
+        let run = FitRun {
+            isa: PlanOptions::from_env()?.isa,
+            checkpoint: checkpoint.as_ref().map(|path| CheckpointFile { path, resume: *resume }),
+            progress: self.progress,
+        };
+        let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
+        fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
+            FitError::Interrupted => Error::Interrupted,
+            error => Error::Fit(Box::new(error)),
+        })
+    }
+}
+
+/// Images are stretched unless a fit is asked for: there are no folds to choose one by.
+pub(super) fn job_fit(options: &TrainOptions) -> Fit {
+    options.fit.unwrap_or(Fit::Stretch)
+}
+
+fn only_part(backbone: Option<Backbone>) -> Result<BackbonePart, Error> {
+    let found = backbone.as_ref().map_or("none", |backbone| &backbone.info().name).to_owned();
+    let parts = backbone.map(Backbone::into_parts).unwrap_or_default();
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next()) {
+        (Some(part), None) => Ok(part),
+        _ => Err(Error::Setting {
+            setting: "--backbone",
+            found,
+            expected: "a single backbone for this recipe",
+        }),
+    }
+}
+
+/// The weights before the class scores, and those of the class scores.
+fn split(parameters: &NamedTensors) -> Result<(NamedTensors, LinearHead), Error> {
+    let mut hidden = NamedTensors::new();
+    let (mut weight, mut bias) = (Vec::new(), Vec::new());
+    for (name, tensor) in parameters.iter() {
+        match name.strip_prefix(PREDICTIONS) {
+            Some("/kernel") => weight = tensor.to_f32().into_owned(),
+            Some("/bias") => bias = tensor.to_f32().into_owned(),
+            _ => hidden.insert(name, tensor.clone())?,
+        }
+    }
+    let features = weight.len() / bias.len().max(1);
+    Ok((hidden, LinearHead::new(vec![0.0; features], vec![1.0; features], weight, bias)?))
+}
+
+fn backbone_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<Backbone, Error> {
+    let info = PartInfo {
+        name,
+        weights_sha256: tensors_digest(&weights).to_string(),
+        input_size: side,
+        features: graph.output_shape().len(),
+    };
+    Ok(Backbone::of_parts(vec![BackbonePart::compile(info, graph, weights)?]))
+}
+
+/// `images / (classes * images of the class)`, as scikit-learn's `class_weight="balanced"`; 0 for a class without images.
+fn balanced_weights(labels: &[usize], classes: usize) -> Vec<f32> {
+    let mut counts = vec![0_usize; classes];
+    labels.iter().for_each(|&label| counts[label] += 1);
+    let present = counts.iter().filter(|&&count| count > 0).count();
+    let weight = |count: usize| if count == 0 { 0.0 } else { labels.len() as f32 / (present * count) as f32 };
+    counts.into_iter().map(weight).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_classes_weigh_the_same() {
+        assert_eq!(balanced_weights(&[0, 0, 0, 2], 3), [4.0 / 6.0, 0.0, 2.0]);
+        assert_eq!(balanced_weights(&[0, 1], 2), [1.0, 1.0]);
+    }
+}
