@@ -116,6 +116,7 @@ impl Products {
             window_rows: window[0],
             window_row_len: window[1] * channels,
             window_row_stride: input.row_stride,
+            accumulate: true,
         }
         .run(kernel);
         if self.bias {
