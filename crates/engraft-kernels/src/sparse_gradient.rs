@@ -210,12 +210,7 @@ impl Task for Gather<'_> {
     ) {
         let row_len = V * I::LANES;
         let kernel_gradient = &mut self.kernel_gradient[at.kernel..][..R * row_len];
-        let mut sums = [[isa.splat(0.0); V]; R];
-        for (sums, from) in sums.iter_mut().zip(kernel_gradient.chunks_exact(row_len)) {
-            for (sum, from) in sums.iter_mut().zip(from.chunks_exact(I::LANES)) {
-                *sum = isa.load(from);
-            }
-        }
+        let mut sums = load_rows::<I, R, V>(isa, kernel_gradient);
         for term in terms {
             let value = isa.splat(term.value);
             let mut start = term.pixel as usize * layer.channels + at.input;
@@ -250,13 +245,7 @@ impl Task for Scatter<'_> {
         at: Rows,
     ) {
         let row_len = V * I::LANES;
-        let kernel = &self.kernel[at.kernel..][..R * row_len];
-        let mut weights = [[isa.splat(0.0); V]; R];
-        for (weights, from) in weights.iter_mut().zip(kernel.chunks_exact(row_len)) {
-            for (weight, from) in weights.iter_mut().zip(from.chunks_exact(I::LANES)) {
-                *weight = isa.load(from);
-            }
-        }
+        let weights = load_rows::<I, R, V>(isa, &self.kernel[at.kernel..]);
         for term in terms {
             let value = isa.splat(term.value);
             let mut start = term.pixel as usize * layer.channels + at.input;
@@ -270,6 +259,18 @@ impl Task for Scatter<'_> {
             }
         }
     }
+}
+
+/// The first `R` rows of `V` vectors each.
+#[inline(always)]
+fn load_rows<I: Isa, const R: usize, const V: usize>(isa: I, from: &[f32]) -> [[I::Vector; V]; R] {
+    let mut rows = [[isa.splat(0.0); V]; R];
+    for (row, from) in rows.iter_mut().zip(from.chunks_exact(V * I::LANES)) {
+        for (vector, from) in row.iter_mut().zip(from.chunks_exact(I::LANES)) {
+            *vector = isa.load(from);
+        }
+    }
+    rows
 }
 
 #[cfg(test)]

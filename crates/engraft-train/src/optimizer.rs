@@ -108,6 +108,12 @@ trait UpdateRule: Sync {
     fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]);
 }
 
+/// Zero for a number too small to be a normal one. What an optimizer remembers of a unit that has died halves again and again and would
+/// stay subnormal for ever, which costs a processor several times the time; TensorFlow rounds such numbers to zero as well.
+fn flush_subnormal(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+}
+
 /// Which update it is.
 #[derive(Clone, Copy)]
 struct Step {
@@ -227,6 +233,24 @@ mod tests {
             optimizer.rule().update(step, &mut whole, &gradient, &mut slices);
             assert!(parameters[0] == whole && state.slots[0] == Some(slots), "{text}");
             assert_eq!(parameters[1], [1.0], "{text}: not trained, so not changed");
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_dead_unit_never_stays_subnormal() {
+        for text in
+            ["sgd,momentum=0.5", "rmsprop,rho=0.5,momentum=0.5,centered=true", "adam,beta_1=0.5,beta_2=0.5"]
+        {
+            let optimizer: Optimizer = text.parse().unwrap();
+            let mut state = OptimizerState::new(&optimizer, [Some(1)].into_iter());
+            let mut parameters = [vec![1.0]];
+            for update in 0..300 {
+                let gradient = if update == 0 { 1e-3 } else { 0.0 };
+                state.update(&optimizer, 0.1, &mut parameters, &[vec![gradient]]);
+                for (slot, name) in state.slots[0].iter().flatten().zip(optimizer.slots()) {
+                    assert!(!slot[0].is_subnormal(), "{text}: {name} is {} after update {update}", slot[0]);
+                }
+            }
         }
     }
 

@@ -7,3 +7,4 @@ mod differences;
 mod errors;
 mod keras;
 mod nets;
+mod pooled;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule};
+use super::{Step, UpdateRule, flush_subnormal};
 use crate::setting::{SettingError, require};
 
 /// Settings of Adam, as `keras.optimizers.Adam`: epsilon is the paper's "epsilon hat", added to the root of the second moment
@@ -52,8 +52,8 @@ impl UpdateRule for Adam {
         let (alpha, epsilon) = (self.corrected_rate(step), self.epsilon as f32);
         let [first, second, largest @ ..] = slots else { return };
         let moments = |gradient: f32, first: &mut f32, second: &mut f32| {
-            *first += (gradient - *first) * first_added;
-            *second += (gradient * gradient - *second) * second_added;
+            *first = flush_subnormal(*first + (gradient - *first) * first_added);
+            *second = flush_subnormal(*second + (gradient * gradient - *second) * second_added);
             (*first, *second)
         };
         let elements = parameter.iter_mut().zip(gradient).zip(first.iter_mut().zip(second.iter_mut()));

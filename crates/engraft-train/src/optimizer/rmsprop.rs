@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule};
+use super::{Step, UpdateRule, flush_subnormal};
 use crate::setting::{SettingError, require};
 
 /// Settings of RMSprop, as `keras.optimizers.RMSprop`.
@@ -59,15 +59,15 @@ impl UpdateRule for RmsProp {
         let mut average = if self.centered { others.next() } else { None };
         let mut last = others.next();
         for (i, (parameter, &gradient)) in parameter.iter_mut().zip(gradient).enumerate() {
-            velocity[i] = kept * velocity[i] + added * (gradient * gradient);
+            velocity[i] = flush_subnormal(kept * velocity[i] + added * (gradient * gradient));
             let mut variance = velocity[i];
             if let Some(average) = &mut average {
-                average[i] = kept * average[i] + added * gradient;
+                average[i] = flush_subnormal(kept * average[i] + added * gradient);
                 variance -= average[i] * average[i];
             }
             let mut increment = step.learning_rate * gradient / (variance + epsilon).sqrt();
             if let Some(last) = &mut last {
-                last[i] = momentum * last[i] + increment;
+                last[i] = flush_subnormal(momentum * last[i] + increment);
                 increment = last[i];
             }
             *parameter -= increment;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule};
+use super::{Step, UpdateRule, flush_subnormal};
 use crate::setting::{SettingError, require};
 
 /// Settings of stochastic gradient descent, as `keras.optimizers.SGD`.
@@ -40,7 +40,7 @@ impl UpdateRule for Sgd {
             return pairs.for_each(|(parameter, gradient)| *parameter -= gradient * rate);
         };
         for ((parameter, gradient), velocity) in pairs.zip(velocity.iter_mut()) {
-            *velocity = *velocity * momentum - gradient * rate;
+            *velocity = flush_subnormal(*velocity * momentum - gradient * rate);
             *parameter += if self.nesterov { *velocity * momentum - gradient * rate } else { *velocity };
         }
     }

@@ -284,18 +284,19 @@ struct Column {
     len: usize,
 }
 
-/// As many channels in each block as registers hold of a window's row.
+/// As many channels in each block as registers hold of a window's row: all, or else whole vectors of them.
 fn blocks(products: &Products, isa: InstructionSet) -> Vec<Block> {
     let Window { window: [rows, columns], channels, .. } = products.window;
     let most = (SparseGradient::longest_row(isa) / columns).max(1);
     let step = if most < isa.lanes() { most } else { most / isa.lanes() * isa.lanes() };
+    let step = if channels <= most { channels } else { step };
     let mut start = 0;
-    let firsts = (0..channels).step_by(if channels <= most { channels } else { step });
-    firsts
+    (0..channels)
+        .step_by(step)
         .map(|first_channel| {
-            let len = if channels <= most { channels } else { step.min(channels - first_channel) };
-            let row_len = isa.padded(columns * len);
-            let block = Block { first_channel, channels: len, row_len, start };
+            let channels = step.min(channels - first_channel);
+            let row_len = isa.padded(columns * channels);
+            let block = Block { first_channel, channels, row_len, start };
             start += products.filters * rows * row_len;
             block
         })
