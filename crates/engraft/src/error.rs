@@ -39,6 +39,9 @@ pub enum Error {
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
     Augment(#[from] engraft_data::augment::AugmentError),
+    /// Pixels cannot be standardised.
+    #[error(transparent)]
+    Standardize(#[from] engraft_data::StandardizeError),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {

@@ -2,9 +2,10 @@
 
 use std::{fs, process::Stdio};
 
+use image::{Pixel, RgbImage};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, stderr};
+use crate::fixture::{Fixture, discs, stderr};
 
 /// A small network on small images: two seconds even where tests are slow.
 const CNN: [&str; 8] = ["train", "data", "--recipe", "cnn", "--image-size", "24", "--augment", "tutorial"];
@@ -87,6 +88,49 @@ fn a_dense_head_learns_from_views_of_training_images_alone() {
     let flattened = train("flattened", &["--views", "2", "--flatten"]);
     assert_eq!(flattened["views"]["augment"]["rotation"], 5.0, "nothing else was asked for");
     assert_eq!(entries() - before, 8 * 2 + 4 + 4, "maps are stored apart from their means");
+}
+
+#[test]
+fn mixed_and_standardised_pixels_are_judged_as_they_were_trained_on() {
+    let fixture = Fixture::with_data();
+    fixture.draw("data-test", 2, 50);
+    let settings = "zoom=0.1,mixup=0.3,cutmix=1,samplewise-center,samplewise-std-normalization,zca-whitening,zca-epsilon=0.1";
+    let fixed =
+        ["train", "data", "--recipe", "cnn", "--image-size", "24", "--epochs", "4", "--test", "data-test"];
+    let train = |out: &str, augment: &str, rest: &[&str]| {
+        fixture.json(&[&fixed[..], &["--augment", augment, "--out", out], rest].concat())
+    };
+    let report = train("one", settings, &["--threads", "1", "--tta", "2"]);
+    let remembered = &report["network"]["augment"];
+    assert_eq!((&remembered["cutmix"], &remembered["zca-whitening"]), (&1.0.into(), &true.into()));
+    assert_eq!(report["tta"]["augment"]["mixup"], Value::Null, "copies of what is judged are not mixed");
+    let judged = fixture.json(&["evaluate", "one", "data-test", "--tta", "2"]);
+    assert_eq!(judged["confusion"], report["test"]["confusion"]);
+    train("two", settings, &["--threads", "2", "--tta", "2"]);
+    let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
+    assert!(bytes("one") == bytes("two"), "the threads change the model");
+    train("unmixed", &settings.replace("mixup=0.3,cutmix=1,", ""), &["--tta", "2"]);
+    assert!(bytes("one") != bytes("unmixed"), "mixing changes the model");
+}
+
+#[test]
+fn an_image_of_other_brightness_is_the_same_to_a_network_that_standardises_it() {
+    let fixture = Fixture::with_data();
+    let darker =
+        |image: RgbImage| RgbImage::from_fn(60, 48, |x, y| image.get_pixel(x, y).map(|level| level / 2 + 40));
+    fixture.save("bright.png", &discs(7));
+    fixture.save("dark.png", &darker(discs(7)));
+    let probability = |path: &str| {
+        let line = fixture.json(&["predict", "m.st", path]);
+        line["probability"].as_f64().unwrap()
+    };
+    for (augment, alike) in [("samplewise-std-normalization", true), ("rescale=0.01", false)] {
+        let fixed =
+            ["train", "data", "--recipe", "cnn", "--image-size", "24", "--epochs", "3", "--out", "m.st"];
+        fixture.ok(&[&fixed[..], &["--augment", augment, "--quiet"]].concat());
+        let apart = (probability("bright.png") - probability("dark.png")).abs();
+        assert_eq!(apart < 0.01, alike, "{augment}: {apart} apart");
+    }
 }
 
 #[test]

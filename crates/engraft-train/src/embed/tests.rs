@@ -42,7 +42,7 @@ fn space() -> FeatureSpace {
 }
 
 fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
-    Embedder::new(vec![FeatureNetwork { plan, space: space() }], Filter::Bicubic, store)
+    Embedder::new(vec![FeatureNetwork { plan, standardizer: None, space: space() }], Filter::Bicubic, store)
 }
 
 /// Writes `count` different pictures, wider than high, so that fits differ.

@@ -3,9 +3,11 @@
 //! What comes out is the same kind of model as any other: everything up to the layer before the class scores becomes the
 //! backbone of the model, and the class scores become its linear head.
 
+mod feature_samples;
 mod image_part;
 mod job;
-mod samples;
+mod pixel_samples;
+mod targets;
 
 use std::{
     path::{Path, PathBuf},
@@ -130,7 +132,7 @@ impl NetworkTraining {
             let found = format!("set for the recipe {} on pixels", self.recipe);
             return out_of_range("--flatten", found, "a recipe on features");
         }
-        options.augment.as_ref().map_or(Ok(()), crate::augment::check_images_only)
+        Ok(())
     }
 
     /// Moves the first images of each class from the training part to the validation part.

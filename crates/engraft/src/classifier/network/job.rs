@@ -1,6 +1,6 @@
 //! Training a network on one data set: reading or embedding it, fitting, and taking the result apart.
 
-use engraft_data::{Dataset, Fit, Sample, Skipped};
+use engraft_data::{Dataset, Fit, Sample, Skipped, Standardization, Standardizer, augment::FloatImage};
 use engraft_engine::PlanOptions;
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
@@ -9,16 +9,14 @@ use engraft_train::{
 };
 
 use super::{
-    NetworkTraining,
-    image_part::ImagePart,
-    samples::{FeatureSamples, PixelSamples},
+    NetworkTraining, feature_samples::FeatureSamples, image_part::ImagePart, pixel_samples::PixelSamples,
 };
 use crate::{
     Error,
     backbone::{Backbone, BackbonePart, PartInfo},
     classifier::{TrainOptions, train::check_classes},
     embedded_part::{self, EmbeddedPart},
-    recipe::PREDICTIONS,
+    recipe::{InputMap, PREDICTIONS},
     tensors_digest::tensors_digest,
 };
 
@@ -58,15 +56,27 @@ impl Job<'_> {
         let classes = self.data.classes.len();
         let augment = self.network.drawn_each_epoch(self.options);
         let augmented = augment.map(|augment| (augment, self.options.seed));
-        let training = PixelSamples::new(&train, classes, augmented);
-        let validation = validation.as_ref().map(|part| PixelSamples::new(part, classes, None));
-        let input = [*image_size, *image_size, 3];
+        let standardizer = self.standardizer(&train)?;
+        let training = PixelSamples::new(&train, classes, standardizer.as_ref()).augmented(augmented);
+        let validation =
+            validation.as_ref().map(|part| PixelSamples::new(part, classes, standardizer.as_ref()));
+        let shape = [*image_size, *image_size, 3];
+        let input =
+            if standardizer.is_some() { InputMap::Standardized(shape) } else { InputMap::Levels(shape) };
         let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
         let fitted = self.fit(input, &training, &train.part.labels, validation)?;
         let (weights, head) = split(&fitted.parameters)?;
         let graph = layers.hidden_graph(input)?;
-        let backbone = backbone_of(recipe.clone(), graph, weights, *image_size)?;
+        let part = part_of(recipe.clone(), graph, weights, *image_size)?;
+        let backbone = Backbone::of_parts(vec![part.standardized(standardizer)]);
         Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
+    }
+
+    /// What the augmentation asks for, learnt from the training images as they are before they are augmented.
+    fn standardizer(&self, train: &ImagePart) -> Result<Option<Standardizer>, Error> {
+        let settings = self.options.augment.as_ref().map(|augment| Standardization::from(augment.settings()));
+        let Some(settings) = settings.filter(|settings| !settings.is_identity()) else { return Ok(None) };
+        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from))?))
     }
 
     pub fn on_features(&self, backbone: Option<Backbone>) -> Result<Fitted, Error> {
@@ -88,13 +98,14 @@ impl Job<'_> {
         let training = FeatureSamples::new(&train, features, classes);
         let validation = validation.as_ref().map(|part| FeatureSamples::new(part, features, classes));
         let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
-        let fitted = self.fit([1, 1, features], &training, &train.labels, validation)?;
+        let fitted = self.fit(InputMap::Features([1, 1, features]), &training, &train.labels, validation)?;
         let (mut weights, head) = split(&fitted.parameters)?;
         for (name, tensor) in frozen.parts()[0].weights.iter() {
             weights.insert(name, tensor.clone())?;
         }
         let graph = layers.on_backbone(&graph)?;
-        let backbone = backbone_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let part = part_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let backbone = Backbone::of_parts(vec![part]);
         train.features = Vec::new();
         Ok(Fitted { train, backbone, head, fitted, skipped })
     }
@@ -111,7 +122,7 @@ impl Job<'_> {
 
     fn fit(
         &self,
-        input: [usize; 3],
+        input: InputMap,
         training: &dyn Samples,
         labels: &[usize],
         validation: Option<&dyn Samples>,
@@ -169,14 +180,14 @@ fn split(parameters: &NamedTensors) -> Result<(NamedTensors, LinearHead), Error>
     Ok((hidden, LinearHead::new(vec![0.0; features], vec![1.0; features], weight, bias)?))
 }
 
-fn backbone_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<Backbone, Error> {
+fn part_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<BackbonePart, Error> {
     let info = PartInfo {
         name,
         weights_sha256: tensors_digest(&weights).to_string(),
         input_size: side,
         features: graph.output_shape().len(),
     };
-    Ok(Backbone::of_parts(vec![BackbonePart::compile(info, graph, weights)?]))
+    Ok(BackbonePart::compile(info, graph, weights)?)
 }
 
 /// `images / (classes * images of the class)`, as scikit-learn's `class_weight="balanced"`; 0 for a class without images.
