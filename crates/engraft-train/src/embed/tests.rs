@@ -115,6 +115,7 @@ fn networks_side_by_side_share_the_store_with_each_alone() {
     let (plans, store) = ([plan(), plan_of(2)], stores::store(&folder.path().join("store"), u64::MAX));
     let paths = pictures(folder.path(), 2);
     let network = |index: usize| FeatureNetwork {
+        standardizer: None,
         plan: &plans[index],
         space: FeatureSpace { backbone_sha256: index.to_string(), ..space() },
     };
