@@ -3,8 +3,7 @@
     python3 bench/train_step.py [--threads N] [--rounds N]
 
 Installs its own pinned packages into `bench/.venv-train-step` the first time and builds the example. Every program keeps to
-`N` threads; they take turns, some steps a turn. Ours is loss and gradients; Keras' and PyTorch's steps also update the
-weights with Adam. Prints medians, best steps and the peak of the resident memory.
+`N` threads; they take turns, some steps a turn. A step is loss, gradients and an update by Adam. Prints medians, best steps and the peak of the resident memory.
 """
 
 import argparse
@@ -36,7 +35,7 @@ def enter_venv():
 
 
 def build():
-    command = ["cargo", "build", "--release", "-q", "-p", "engraft-engine", "--example", "train_speed"]
+    command = ["cargo", "build", "--release", "-q", "-p", "engraft-train", "--example", "train_speed"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     return REPOSITORY / "target" / "release" / "examples" / "train_speed"
 

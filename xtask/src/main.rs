@@ -7,6 +7,7 @@ mod golden;
 mod golden_hashes;
 mod sources;
 mod tidy;
+mod tutorial;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,7 +21,9 @@ usage: cargo xtask TASK
   backbones
           the same for all with their speed, into docs/BACKBONES.md; on a quiet machine
   accuracy DIR [TRAIN OPTIONS]
-          train on every data set in DIR and compare with scikit-learn";
+          train on every data set in DIR and compare with scikit-learn
+  tutorial --data DIR --weights FILE [--seeds N] [--keras PYTHON]
+          every recipe of the chart tutorial beside Keras, into docs/TUTORIAL.md; about two hours, resumable";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Some(("golden", [full, names @ ..])) if full == "--full" => golden::run(&root(), names),
         Some(("backbones", [])) => golden::write_table(&root()),
         Some(("accuracy", rest)) => accuracy::run(&root(), rest),
+        Some(("tutorial", rest)) => tutorial::run(&root(), rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

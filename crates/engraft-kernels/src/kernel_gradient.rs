@@ -6,7 +6,7 @@
 use crate::arch::{Isa, PanelProduct, SimdOp};
 use crate::{PackedMatrix, RowLayout, Segments};
 
-/// `kernel_gradient += transpose(windows) x output_gradient` for a rectangle of output pixels. There is no padding: the
+/// `kernel_gradient (+)= transpose(windows) x output_gradient` for a rectangle of output pixels. There is no padding: the
 /// input holds all windows, zeros included.
 #[derive(Clone, Copy)]
 pub struct KernelGradient<'a> {
@@ -24,11 +24,13 @@ pub struct KernelGradient<'a> {
     pub window_row_len: usize,
     /// Elements between the rows of a window.
     pub window_row_stride: usize,
+    /// Whether the products are added to what is there, or written over it.
+    pub accumulate: bool,
 }
 
 impl KernelGradient<'_> {
-    /// Adds the products to `kernel_gradient`, `[window_rows * window_row_len, columns]`; each element is summed pixel by
-    /// pixel.
+    /// Adds the products to `kernel_gradient`, `[window_rows * window_row_len, columns]`, or writes them there; each element is
+    /// summed pixel by pixel.
     ///
     /// # Panics
     /// If a slice is too short or the packed gradient does not have the shape stated.
@@ -37,21 +39,21 @@ impl KernelGradient<'_> {
         assert_eq!(matrix.rows(), self.output_size[0] * self.output_size[1], "pixels");
         let len = self.window_rows * self.window_row_len * matrix.columns();
         assert_eq!(kernel_gradient.len(), len, "elements of the kernel");
-        matrix.isa.run(AddGradient { layer: self, kernel_gradient });
+        matrix.isa.run(WriteGradient { layer: self, kernel_gradient });
     }
 }
 
-struct AddGradient<'a> {
+struct WriteGradient<'a> {
     layer: KernelGradient<'a>,
     kernel_gradient: &'a mut [f32],
 }
 
-impl SimdOp for AddGradient<'_> {
+impl SimdOp for WriteGradient<'_> {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let AddGradient { layer, kernel_gradient } = self;
+        let WriteGradient { layer, kernel_gradient } = self;
         let columns = layer.output_gradient.columns();
         for (panel, values) in layer.output_gradient.panels() {
             PanelProduct {
@@ -72,7 +74,7 @@ impl SimdOp for AddGradient<'_> {
                 output: &mut kernel_gradient[panel.first_column..],
                 output_layout: RowLayout { run_stride: layer.window_row_len * columns, row_stride: columns },
                 residual: None,
-                accumulate: true,
+                accumulate: layer.accumulate,
                 clamp: None,
             }
             .run(isa);
@@ -110,8 +112,7 @@ mod tests {
             }
             for isa in InstructionSet::available() {
                 let matrix = MatrixView::row_major(&gradient, rows * cols, columns);
-                let mut got = vec![1.0; want.len()];
-                KernelGradient {
+                let layer = KernelGradient {
                     output_gradient: &PackedMatrix::pack(isa, matrix, None, None),
                     output_size: size,
                     input: &input,
@@ -119,8 +120,13 @@ mod tests {
                     window_rows: kernel,
                     window_row_len: kernel * channels,
                     window_row_stride: width * channels,
-                }
-                .run(&mut got);
+                    accumulate: true,
+                };
+                let (mut got, mut written) = (vec![1.0; want.len()], vec![f32::NAN; want.len()]);
+                layer.run(&mut got);
+                KernelGradient { accumulate: false, ..layer }.run(&mut written);
+                written.iter_mut().for_each(|x| *x += 1.0);
+                assert_close(&written, &want, Tolerance { abs: 1e-5, rel: 1e-5 });
                 assert_close(&got, &want, Tolerance { abs: 1e-5, rel: 1e-5 });
             }
         }

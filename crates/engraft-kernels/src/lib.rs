@@ -35,6 +35,7 @@ mod packed_matrix;
 mod pool2d;
 mod softmax;
 mod softmax_cross_entropy;
+mod sparse_gradient;
 mod window;
 
 pub use activation::Activation;
@@ -60,4 +61,5 @@ pub use packed_matrix::{MatrixView, PackedMatrix};
 pub use pool2d::{Pool2d, PoolKind};
 pub use softmax::softmax;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
+pub use sparse_gradient::{SparseGradient, Term, Terms};
 pub use window::Window;

@@ -110,6 +110,9 @@ impl PackedMatrix {
 
     /// Makes room for a matrix of that shape. What lies beyond the last column is zero and stays so.
     fn reshape(&mut self, rows: usize, columns: usize) {
+        if (self.rows, self.columns) == (rows, columns) {
+            return;
+        }
         self.panels = panels(self.isa, rows, columns);
         let len = self.panels.iter().map(|panel| panel.len).sum();
         if self.values.len() == len {

@@ -1,4 +1,4 @@
-//! What a training needs to go on after it was killed, in one file that is replaced after every epoch.
+//! What a training needs to go on after it was killed, in one file that is replaced after epochs.
 //!
 //! A safetensors file: parameters as `parameters/NAME`, what the optimizer remembers as `optimizer/SLOT/NAME`, the best
 //! parameters as `best/NAME`, and a JSON [`Header`] in its metadata. Everything else follows from options and history. The
@@ -14,6 +14,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::Path,
+    time::Duration,
 };
 
 use engraft_data::write_file;
@@ -35,6 +36,9 @@ pub struct CheckpointFile<'a> {
     pub path: &'a Path,
     /// Whether to go on where the training that wrote the file was, instead of beginning anew.
     pub resume: bool,
+    /// Least time between two writes: large networks with short epochs would do little else. The first and the last epoch are
+    /// always written.
+    pub interval: Duration,
 }
 
 impl CheckpointFile<'_> {

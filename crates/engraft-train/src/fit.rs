@@ -45,7 +45,7 @@ pub struct FitData<'a> {
 pub struct FitRun<'a> {
     /// Instruction set of all kernels.
     pub isa: InstructionSet,
-    /// Where everything needed to go on is kept after each epoch.
+    /// Where everything needed to go on is kept after epochs.
     pub checkpoint: Option<CheckpointFile<'a>>,
     /// Told of every batch and every epoch, and asked whether to stop.
     pub progress: &'a dyn Progress,
@@ -96,6 +96,7 @@ pub fn fit_network(
     let mut course = Course::of(options, &state.history);
     let epochs_left = options.epochs - state.history.epochs.len();
     run.progress.begin("training", epochs_left * trainer.steps_per_epoch());
+    let mut written: Option<Instant> = None;
     while course.stop.is_none() {
         let began = Instant::now();
         let (training, learning_rate) = trainer.epoch(&mut state, course.learning_rate)?;
@@ -108,8 +109,11 @@ pub fn fit_network(
             state.keep_as_best();
         }
         state.history.epochs.push(record);
-        if let Some(file) = run.checkpoint {
+        if let Some(file) = run.checkpoint
+            && (course.stop.is_some() || written.is_none_or(|at| at.elapsed() >= file.interval))
+        {
             file.write(&key, &layout, &state)?;
+            written = Some(Instant::now());
         }
         run.progress.epoch(&record, began.elapsed());
     }

@@ -1,5 +1,7 @@
 //! Memory that is used again from step to step.
 
+use engraft_kernels::AlignedBuffer;
+
 /// Buffers without an owner.
 #[derive(Default)]
 pub(super) struct Buffers {
@@ -31,6 +33,14 @@ pub(super) fn sized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut 
     if buffer.len() < len {
         buffer.clear();
         buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}
+
+/// The same for a buffer whose vectors lie on cache lines.
+pub(super) fn sized_aligned(buffer: &mut AlignedBuffer, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        *buffer = AlignedBuffer::zeroed(len);
     }
     &mut buffer[..len]
 }

@@ -14,7 +14,7 @@ mod movement;
 mod pair;
 mod rescale;
 
-use engraft_kernels::{Clamp, InstructionSet, PackedMatrix, Window};
+use engraft_kernels::{AlignedBuffer, Clamp, InstructionSet, PackedMatrix, Terms, Window};
 
 pub(super) use activation::Activation;
 pub(super) use average_pool2d::AveragePool;
@@ -105,6 +105,12 @@ pub(super) struct Group {
     pub spread: Vec<f32>,
     /// What the group adds to the gradients of the parameters.
     pub sums: Vec<f32>,
+    /// What is not zero in the gradient of some rows of an image's output.
+    pub terms: Terms,
+    /// Some channels of some rows of an image.
+    pub block: AlignedBuffer,
+    /// Their gradient.
+    pub block_gradient: AlignedBuffer,
 }
 
 impl Memory {
@@ -127,6 +133,9 @@ impl Memory {
             gradient: Vec::new(),
             spread: Vec::new(),
             sums: Vec::new(),
+            terms: Terms::default(),
+            block: AlignedBuffer::default(),
+            block_gradient: AlignedBuffer::default(),
         };
         groups.resize_with(count.max(groups.len()), new);
         &mut groups[..count]

@@ -103,7 +103,9 @@ fn digest(history: &str, updates: u64, tensors: &[&[u8]]) -> String {
 }
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut bytes = vec![0; size_of_val(values)];
+    bytes.as_chunks_mut().0.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_le_bytes());
+    bytes
 }
 
 fn values_of(bytes: &[u8]) -> Vec<f32> {

@@ -1,6 +1,6 @@
 //! A training that is interrupted and goes on ends with the same bytes as one that was not.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use engraft_train::{CheckpointFile, CheckpointProblem, FitError, FitOptions, FittedNetwork, Stop};
 
@@ -29,7 +29,7 @@ fn options(optimizer: &str, schedule: &str) -> FitOptions {
 /// A training with a checkpoint at `path`, interrupted after `epochs` more epochs.
 fn run(path: &Path, options: &FitOptions, resume: bool, epochs: usize) -> Result<FittedNetwork, FitError> {
     let (training, validation) = data();
-    let checkpoint = Some(CheckpointFile { path, resume });
+    let checkpoint = Some(CheckpointFile { path, resume, interval: Duration::ZERO });
     fit_watched(&training, Some(&validation), options, checkpoint, &Watcher::stopping_after(epochs))
 }
 
@@ -97,6 +97,26 @@ fn a_training_killed_again_and_again_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn epochs_within_the_interval_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let (options, (training, validation)) = (options("adam", "constant"), data());
+    let hourly = |epochs| {
+        let file = CheckpointFile { path: &path, resume: false, interval: Duration::from_secs(3600) };
+        fit_watched(&training, Some(&validation), &options, Some(file), &Watcher::stopping_after(epochs))
+    };
+    assert!(matches!(hourly(3), Err(FitError::Interrupted)));
+    let (sparse, first) = (fs::read(&path).unwrap(), folder.path().join("first"));
+    assert!(run(&first, &options, false, 1).is_err());
+    assert!(sparse == fs::read(&first).unwrap(), "the checkpoint is that of the first epoch");
+    let whole = hourly(usize::MAX).unwrap();
+    let finished = fs::read(&path).unwrap();
+    fs::write(&path, sparse).unwrap();
+    assert_eq!(resumed(&path, &options).unwrap(), whole);
+    assert!(finished == fs::read(&path).unwrap(), "the last epoch is written");
+}
+
+#[test]
 fn a_finished_training_is_given_back_and_can_be_prolonged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
@@ -150,7 +170,7 @@ fn a_foreign_checkpoint_is_refused_with_the_difference() {
     }
     let (mut training, validation) = data();
     training.jitter = 0.4;
-    let file = Some(CheckpointFile { path: &path, resume: true });
+    let file = Some(CheckpointFile { path: &path, resume: true, interval: Duration::ZERO });
     let error = fit_watched(&training, Some(&validation), &cosine, file, &Watcher::patient()).unwrap_err();
     assert!(error.to_string().contains("is of a training whose training images is "), "{error}");
     training.jitter = 0.3;
@@ -195,7 +215,7 @@ fn without_a_checkpoint_training_begins_anew_and_says_so() {
     let path = folder.path().join("checkpoint");
     let (training, validation) = data();
     let (options, watcher) = (options("sgd", "constant"), Watcher::patient());
-    let checkpoint = Some(CheckpointFile { path: &path, resume: true });
+    let checkpoint = Some(CheckpointFile { path: &path, resume: true, interval: Duration::ZERO });
     let fitted = fit_watched(&training, Some(&validation), &options, checkpoint, &watcher).unwrap();
     let want = format!("there is no checkpoint {} to go on from, so training begins anew", path.display());
     assert_eq!(watcher.warnings(), [want]);

@@ -50,7 +50,7 @@ pub struct NetworkTraining {
     pub val_split: f64,
     /// Whether features are every value of the backbone's last map instead of the mean of each channel.
     pub flatten: bool,
-    /// Where everything needed to go on is kept after each epoch.
+    /// Where everything needed to go on is kept while training goes on.
     pub checkpoint: Option<PathBuf>,
     /// Whether to go on where the training that wrote the checkpoint was.
     pub resume: bool,

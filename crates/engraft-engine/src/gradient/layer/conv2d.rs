@@ -3,6 +3,7 @@
 //! An image goes through in bands of rows, so that what only passes between convolution and pooling stays in the cache: the
 //! output of the convolution itself is never kept.
 
+mod pooled;
 mod products;
 
 use std::ops::Range;
@@ -10,9 +11,10 @@ use std::ops::Range;
 use engraft_kernels::{Clamp, InstructionSet, MaxPool2d, PackedMatrix, Window};
 use rayon::prelude::*;
 
-use super::{Backward, Context, Forward, Group, Layer, Memory};
+use super::{Backward, Forward, Group, Layer, Memory};
 use crate::gradient::buffers::sized;
 use crate::gradient::groups::{groups, split, split_mut, sum_parts};
+use pooled::Pooled;
 use products::Products;
 
 /// A convolution, then limits, then maxima.
@@ -25,6 +27,9 @@ pub(crate) struct Conv2d {
 
 /// Elements of a band of the convolution's output: a part of the second-level cache.
 const BAND_ELEMENTS: usize = 48 << 10;
+
+/// Widest kernel, in pixels, before maxima: what [`Pooled`] can keep in the registers of any processor.
+const WIDEST_POOLED_KERNEL: usize = 32;
 
 /// Some rows of the convolution's output, and the rows of the layer's output that come from them.
 struct Band {
@@ -55,42 +60,9 @@ impl Layer for Conv2d {
     }
 
     fn backward(&self, pass: Backward) {
-        let Backward { context, inputs, parameters, output, output_gradient, .. } = pass;
-        let Memory { packed, groups: group_memories, values, places } = pass.memory;
-        let input_gradient = pass.input_gradients[0].as_deref_mut();
-        let turned = &mut Memory::packed(packed, context.isa, 2)[1];
-        if input_gradient.is_some() {
-            self.products.pack_turned(&parameters[0], values, turned);
-        }
-        let (learns, turned) = (pass.parameter_gradients.is_some(), &*turned);
-        let group_memories = Memory::groups(group_memories, context.isa, groups(context.images).count());
-        let lens = (self.products.window.input_len(), self.output_len());
-        let ranges: Vec<Range<usize>> = groups(context.images).collect();
-        optional_parts(input_gradient, context.images)
-            .into_par_iter()
-            .zip(ranges)
-            .zip(&mut *group_memories)
-            .for_each(|((mut dx, images), group)| {
-                if learns {
-                    sized(&mut group.sums, self.products.parameter_len()).fill(0.0);
-                }
-                for (index, image) in images.enumerate() {
-                    let part = image * lens.1..(image + 1) * lens.1;
-                    let image = Image {
-                        input: &inputs[0][image * lens.0..][..lens.0],
-                        output: &output[part.clone()],
-                        output_gradient: &output_gradient[part],
-                        places: &places[image * self.places_len()..][..self.places_len()],
-                    };
-                    let dx = dx.as_mut().map(|dx| &mut dx[index * lens.0..][..lens.0]);
-                    self.backward_image(context, image, learns, group, dx.is_some());
-                    if let Some(dx) = dx {
-                        self.products.convolve_turned(turned, &group.spread, dx);
-                    }
-                }
-            });
-        if let Some(gradients) = pass.parameter_gradients {
-            self.sum_groups(group_memories, gradients);
+        match self.pool {
+            Some(pool) => Pooled::new(&self.products, self.clamp, pool, pass.context.isa).backward(pass),
+            None => self.dense_backward(pass),
         }
     }
 
@@ -102,7 +74,8 @@ impl Layer for Conv2d {
     fn fuse_max_pool(&mut self, windows: Window) -> bool {
         let apart = windows.window == windows.strides && windows.before == [0; 2];
         let inside = windows.covered()[0] <= windows.size[0];
-        apart && inside && self.pool.replace(windows).is_none()
+        let narrow = self.products.window.window[1] <= WIDEST_POOLED_KERNEL;
+        apart && inside && narrow && self.pool.replace(windows).is_none()
     }
 }
 
@@ -192,46 +165,64 @@ impl Conv2d {
         }
     }
 
+    /// The gradients where nothing is pooled.
+    fn dense_backward(&self, pass: Backward) {
+        let Backward { context, inputs, parameters, output, output_gradient, .. } = pass;
+        let Memory { packed, groups: group_memories, values, .. } = pass.memory;
+        let input_gradient = pass.input_gradients[0].as_deref_mut();
+        let turned = &mut Memory::packed(packed, context.isa, 2)[1];
+        if input_gradient.is_some() {
+            self.products.pack_turned(&parameters[0], values, turned);
+        }
+        let (learns, turned) = (pass.parameter_gradients.is_some(), &*turned);
+        let group_memories = Memory::groups(group_memories, context.isa, groups(context.images).count());
+        let input_len = self.products.window.input_len();
+        optional_parts(input_gradient, context.images)
+            .into_par_iter()
+            .zip(groups(context.images).collect::<Vec<_>>())
+            .zip(&mut *group_memories)
+            .for_each(|((mut dx, range), group)| {
+                if learns {
+                    sized(&mut group.sums, self.products.parameter_len()).fill(0.0);
+                }
+                let images = images_of(range, inputs[0], output, output_gradient, &[], context.images);
+                for (index, image) in images.enumerate() {
+                    let dx = dx.as_mut().map(|dx| &mut dx[index * input_len..][..input_len]);
+                    self.dense_image(context.isa, image, learns, group, dx.is_some());
+                    if let Some(dx) = dx {
+                        self.products.convolve_turned(turned, &group.spread, dx);
+                    }
+                }
+            });
+        if let Some(gradients) = pass.parameter_gradients {
+            self.sum_groups(group_memories, gradients);
+        }
+    }
+
     /// Adds the image's gradients to the sums of its group, and spreads the gradient of the convolution's output if that of
     /// the input is wanted.
-    fn backward_image(&self, context: Context, image: Image, learns: bool, group: &mut Group, wanted: bool) {
-        let Group { packed, bordered, band: pooled, gradient, spread, sums } = group;
+    fn dense_image(&self, isa: InstructionSet, image: Image, learns: bool, group: &mut Group, wanted: bool) {
+        let Group { packed, bordered, gradient, spread, sums, .. } = group;
         let input = self.products.bordered(image.input, bordered);
         if wanted {
             self.products.clear_spread(spread);
         }
         for band in self.bands() {
-            let gradient = sized(gradient, band.rows.len() * self.row_len());
-            self.band_gradient(context.isa, &band, image, pooled, gradient);
+            let range = self.output_range(&band);
+            let dy = &image.output_gradient[range.clone()];
+            let gradient = match self.clamp {
+                None => dy,
+                Some(clamp) => {
+                    let gradient = sized(gradient, dy.len());
+                    clamp.gradient(isa, &image.output[range], dy, gradient);
+                    gradient
+                }
+            };
             if learns {
                 self.products.add_parameter_gradients(input, band.rows.clone(), gradient, packed, sums);
             }
             if wanted {
                 self.products.spread(gradient, band.rows, spread);
-            }
-        }
-    }
-
-    /// The gradient of a band of the convolution's output.
-    fn band_gradient(
-        &self,
-        isa: InstructionSet,
-        band: &Band,
-        image: Image,
-        limited: &mut Vec<f32>,
-        gradient: &mut [f32],
-    ) {
-        let range = self.output_range(band);
-        let (output, dy) = (&image.output[range.clone()], &image.output_gradient[range.clone()]);
-        match (self.band_pool(band), self.clamp) {
-            (None, None) => gradient.copy_from_slice(dy),
-            (None, Some(clamp)) => clamp.gradient(isa, output, dy, gradient),
-            (Some(pool), None) => pool.backward(isa, &image.places[range], dy, gradient),
-            (Some(pool), Some(clamp)) => {
-                let limited = sized(limited, dy.len());
-                // The greatest value was limited like any other.
-                clamp.gradient(isa, output, dy, limited);
-                pool.backward(isa, &image.places[range], limited, gradient);
             }
         }
     }
@@ -245,6 +236,24 @@ impl Conv2d {
             first += gradient.len();
         }
     }
+}
+
+/// The images of a group, of arrays that hold all of `count`.
+fn images_of<'a>(
+    group: Range<usize>,
+    input: &'a [f32],
+    output: &'a [f32],
+    output_gradient: &'a [f32],
+    places: &'a [u16],
+    count: usize,
+) -> impl Iterator<Item = Image<'a>> {
+    let part = move |len: usize, image: usize| image * (len / count)..(image + 1) * (len / count);
+    group.map(move |image| Image {
+        input: &input[part(input.len(), image)],
+        output: &output[part(output.len(), image)],
+        output_gradient: &output_gradient[part(output_gradient.len(), image)],
+        places: &places[part(places.len(), image)],
+    })
 }
 
 /// What belongs to each group, if there is anything.

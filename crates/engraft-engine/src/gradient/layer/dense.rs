@@ -1,13 +1,16 @@
 //! Dense layer over a vector.
 //!
-//! A batch has few rows and the kernel is large, so every product goes through the kernel once, split over threads by its
-//! columns (forward) or by its rows (both gradients).
+//! A batch has few rows and the kernel is large, often larger than any cache: every product goes through the kernel once, in
+//! blocks of its rows that follow each other in memory, and threads share the rows.
+
+use std::ops::Range;
 
 use engraft_kernels::{Clamp, Gemm, KernelGradient, MatrixView, PackedMatrix, RowLayout, Segments};
 use rayon::prelude::*;
 
-use super::{Backward, Forward, Layer, Memory};
+use super::{Backward, Forward, Group, Layer, Memory};
 use crate::gradient::buffers::sized;
+use crate::gradient::groups::{groups, sum_parts};
 
 /// `output = clamp(input x kernel + bias)`
 pub(crate) struct Dense {
@@ -20,30 +23,28 @@ pub(crate) struct Dense {
     clamp: Option<Clamp>,
 }
 
-/// Columns of the kernel that a thread takes at a time: whole panels of any instruction set.
-const BLOCK_COLUMNS: usize = 96;
-
-/// Rows of the kernel that a thread takes at a time.
-const BLOCK_ROWS: usize = 240;
+/// Elements of the kernel that are packed and multiplied at a time: they stay in the second-level cache.
+const BLOCK_ELEMENTS: usize = 64 << 10;
 
 impl Layer for Dense {
     fn forward(&self, pass: Forward) {
         let Forward { context, inputs, parameters, output, memory } = pass;
-        let Memory { packed, values, .. } = memory;
-        let packed = Memory::packed(packed, context.isa, self.units.div_ceil(BLOCK_COLUMNS));
-        let blocks = sized(values, context.images * self.units);
-        let parameters = &*parameters;
-        packed
-            .par_iter_mut()
-            .zip(blocks.par_chunks_mut(context.images * BLOCK_COLUMNS))
-            .enumerate()
-            .for_each(|(block, (weights, output))| {
-                self.multiply(block, weights, inputs[0], parameters, output)
-            });
-        for (block, from) in blocks.chunks(context.images * BLOCK_COLUMNS).enumerate() {
-            let columns = from.len() / context.images;
-            let rows = output.chunks_exact_mut(self.units).zip(from.chunks_exact(columns));
-            rows.for_each(|(to, from)| to[block * BLOCK_COLUMNS..][..columns].copy_from_slice(from));
+        let (kernel, sums_len) = (&parameters[0], output.len());
+        let blocks: Vec<Range<usize>> = groups(self.features.div_ceil(self.block_rows())).collect();
+        let memories = Memory::groups(&mut memory.groups, context.isa, blocks.len());
+        memories.par_iter_mut().zip(blocks).for_each(|(group, blocks)| {
+            let rows = blocks.start * self.block_rows()..self.features.min(blocks.end * self.block_rows());
+            self.add_products(rows, inputs[0], kernel, group, sums_len);
+        });
+        let sums: Vec<&[f32]> = memories.iter().map(|group| &group.sums[..sums_len]).collect();
+        sum_parts(&sums, output);
+        if self.bias {
+            for row in output.chunks_exact_mut(self.units) {
+                row.iter_mut().zip(&parameters[1]).for_each(|(sum, bias)| *sum += bias);
+            }
+        }
+        if let Some(clamp) = self.clamp {
+            clamp.run(context.isa, output);
         }
     }
 
@@ -57,8 +58,7 @@ impl Layer for Dense {
             Some(clamp) => clamp.gradient(isa, output, output_gradient, gradient),
             None => gradient.copy_from_slice(output_gradient),
         }
-        let first_free = self.units.div_ceil(BLOCK_COLUMNS);
-        let [rows, columns] = &mut Memory::packed(packed, isa, first_free + 2)[first_free..] else { return };
+        let [rows, columns] = Memory::packed(packed, isa, 2) else { return };
         let matrix = MatrixView::row_major(gradient, images, self.units);
         if let Some(gradients) = pass.parameter_gradients {
             rows.repack(matrix, None, None);
@@ -91,40 +91,46 @@ impl Dense {
         Dense { features, units, bias, clamp: None }
     }
 
-    /// The columns of one block for all images.
-    fn multiply(
+    /// Rows of the kernel in a block.
+    fn block_rows(&self) -> usize {
+        (BLOCK_ELEMENTS / self.units).clamp(1, self.features)
+    }
+
+    /// Sums what some rows of the kernel add to the output of all images into `group.sums`.
+    fn add_products(
         &self,
-        block: usize,
-        weights: &mut PackedMatrix,
+        rows: Range<usize>,
         input: &[f32],
-        parameters: &[Vec<f32>],
-        output: &mut [f32],
+        kernel: &[f32],
+        group: &mut Group,
+        sums_len: usize,
     ) {
-        let first = block * BLOCK_COLUMNS;
-        let columns = BLOCK_COLUMNS.min(self.units - first);
-        let kernel = MatrixView {
-            values: &parameters[0][first..],
-            rows: self.features,
-            columns,
-            row_stride: self.units,
-            column_stride: 1,
-        };
-        weights.repack(kernel, None, self.bias.then(|| &parameters[1][first..]));
-        product(weights, input, output, self.clamp);
+        let Group { packed, band: products, sums, .. } = group;
+        let sums = sized(sums, sums_len);
+        sums.fill(0.0);
+        for first in rows.clone().step_by(self.block_rows()) {
+            let count = self.block_rows().min(rows.end - first);
+            let block = &kernel[first * self.units..][..count * self.units];
+            packed.repack(MatrixView::row_major(block, count, self.units), None, None);
+            let products = sized(products, sums_len);
+            product(packed, &input[first..], self.features, products);
+            sums.iter_mut().zip(products).for_each(|(sum, x)| *sum += *x);
+        }
     }
 
     /// `transpose(input) x gradient`, `[features, units]`.
     fn kernel_gradient(&self, gradient: &PackedMatrix, input: &[f32], kernel_gradient: &mut [f32]) {
-        kernel_gradient.par_chunks_mut(BLOCK_ROWS * self.units).enumerate().for_each(|(block, to)| {
-            to.fill(0.0);
+        let rows = self.block_rows();
+        kernel_gradient.par_chunks_mut(rows * self.units).enumerate().for_each(|(block, to)| {
             KernelGradient {
                 output_gradient: gradient,
                 output_size: [1, gradient.rows()],
-                input: &input[block * BLOCK_ROWS..],
+                input: &input[block * rows..],
                 input_strides: [0, self.features],
                 window_rows: 1,
                 window_row_len: to.len() / self.units,
                 window_row_stride: 0,
+                accumulate: false,
             }
             .run(to);
         });
@@ -132,26 +138,27 @@ impl Dense {
 
     /// `kernel x transpose(gradient)`, `[features, images]`: the kernel is read where it lies.
     fn input_gradient(&self, gradient: &PackedMatrix, kernel: &[f32], transposed: &mut [f32]) {
+        let rows = self.block_rows();
         transposed
-            .par_chunks_mut(BLOCK_ROWS * gradient.columns())
-            .zip(kernel.par_chunks(BLOCK_ROWS * self.units))
-            .for_each(|(to, kernel)| product(gradient, kernel, to, None));
+            .par_chunks_mut(rows * gradient.columns())
+            .zip(kernel.par_chunks(rows * self.units))
+            .for_each(|(to, kernel)| product(gradient, kernel, self.units, to));
     }
 }
 
-/// `output = clamp(rows x weights)` for as many rows as there are.
-fn product(weights: &PackedMatrix, rows: &[f32], output: &mut [f32], clamp: Option<Clamp>) {
+/// `output = rows x weights` for as many rows as there are, `row_stride` apart.
+fn product(weights: &PackedMatrix, rows: &[f32], row_stride: usize, output: &mut [f32]) {
     Gemm {
         weights,
         input: rows,
-        input_layout: RowLayout { run_stride: 0, row_stride: weights.rows() },
+        input_layout: RowLayout { run_stride: 0, row_stride },
         segments: Segments::one(weights.rows()),
         run_count: 1,
         run_len: output.len() / weights.columns(),
         output_layout: RowLayout { run_stride: 0, row_stride: weights.columns() },
         output_columns: weights.columns(),
         residual: None,
-        clamp,
+        clamp: None,
         activation: None,
     }
     .run(output);

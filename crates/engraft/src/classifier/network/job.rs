@@ -1,5 +1,7 @@
 //! Training a network on one data set: reading or embedding it, fitting, and taking the result apart.
 
+use std::time::Duration;
+
 use engraft_data::{Dataset, Fit, Sample, Skipped, Standardization, Standardizer, augment::FloatImage};
 use engraft_engine::PlanOptions;
 use engraft_graph::{Graph, NamedTensors};
@@ -19,6 +21,9 @@ use crate::{
     recipe::{InputMap, PREDICTIONS},
     tensors_digest::tensors_digest,
 };
+
+/// A kill costs no more than this and one epoch.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Everything that a training of a network reads.
 pub(super) struct Job<'a> {
@@ -135,7 +140,11 @@ impl Job<'_> {
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
-            checkpoint: checkpoint.as_ref().map(|path| CheckpointFile { path, resume: *resume }),
+            checkpoint: checkpoint.as_ref().map(|path| CheckpointFile {
+                path,
+                resume: *resume,
+                interval: CHECKPOINT_INTERVAL,
+            }),
             progress: self.progress,
         };
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };

@@ -26,6 +26,13 @@ pub(super) struct Bordered<'a> {
     row_stride: usize,
 }
 
+impl<'a> Bordered<'a> {
+    /// A row, from its first pixel to the end of the image.
+    pub(super) fn row(self, row: usize) -> &'a [f32] {
+        &self.values[row * self.row_stride..]
+    }
+}
+
 impl Products {
     /// Elements of a window: the length of the sums.
     fn sum_len(&self) -> usize {
@@ -109,6 +116,7 @@ impl Products {
             window_rows: window[0],
             window_row_len: window[1] * channels,
             window_row_stride: input.row_stride,
+            accumulate: true,
         }
         .run(kernel);
         if self.bias {
