@@ -36,6 +36,16 @@ pub enum Error {
     /// A network makes no sense.
     #[error(transparent)]
     Graph(#[from] engraft_graph::GraphError),
+    /// The layers of a network do not take its input, or not one another's results.
+    #[error("network {network} on an input of {} does not work: {problem}", by(input))]
+    Layers {
+        /// Its name.
+        network: String,
+        /// Height and width in pixels, and channels; or 1, 1 and features.
+        input: [usize; 3],
+        /// The layer, and what is wrong with it.
+        problem: engraft_graph::GraphError,
+    },
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
     Augment(#[from] engraft_data::augment::AugmentError),
@@ -208,6 +218,11 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
         move |problem| Error::Io { path: path.to_owned(), problem }
     }
+}
+
+/// `100 x 100 x 3`
+fn by([height, width, channels]: &[usize; 3]) -> String {
+    format!("{height} x {width} x {channels}")
 }
 
 /// ` among 3 files`, or nothing where there is no file at all.

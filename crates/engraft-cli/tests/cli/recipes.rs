@@ -3,7 +3,7 @@
 use std::{fs, process::Stdio};
 
 use image::{Pixel, RgbImage};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, discs, stderr};
 
@@ -138,6 +138,12 @@ fn what_cannot_be_trained_is_told() {
     let fixture = Fixture::with_data();
     fixture
         .write("net.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 199\n");
+    fixture
+        .write("flat.toml", "input = \"features\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 3\n");
+    for file in ["junk/a/1.png", "junk/b/1.png", "lone/b/1.png"] {
+        fixture.write(file, "text");
+    }
+    fixture.save("lone/a/1.png", &discs(1));
     fixture.write("typo.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilter = 4\n");
     for (arguments, code, want) in [
         (vec!["train", "data", "--epochs", "3"], 2, "--epochs has no meaning for the recipe linear"),
@@ -165,13 +171,75 @@ fn what_cannot_be_trained_is_told() {
         ),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
         (with(&["--epochs", "3", "--learning-rate", "1e30"]), 3, "the loss is NaN in epoch 2, batch 1"),
-        (vec!["train", "data", "--recipe", "cnn", "--image-size", "9"], 3, "`head_max_pool2d_1`"),
-        (vec!["train", "data", "--network", "net.toml"], 3, "`head_conv2d`"),
+        (
+            vec!["train", "data", "--recipe", "cnn", "--image-size", "9"],
+            3,
+            "network cnn on an input of 9 x 9 x 3 does not work: node `head_max_pool2d_1`",
+        ),
+        (
+            vec!["train", "data", "--network", "net.toml"],
+            3,
+            "network net on an input of 100 x 100 x 3 does not work: node `head_conv2d`",
+        ),
+        (
+            vec!["train", "data", "--network", "flat.toml"],
+            3,
+            "`head_conv2d` got an input of shape [1280], expected a map",
+        ),
+        (vec!["train", "data", "--network", "absent.toml"], 3, "absent.toml: cannot be read: No such file"),
+        (
+            with(&["--class-weight", "cubes=2"]),
+            2,
+            "--class-weight is for `cubes`, but the classes are discs, stripes",
+        ),
+        (with(&["--class-weight", "discs=0"]), 2, "--class-weight is `discs=0`, expected a weight above 0"),
+        (
+            vec!["train", "data", "--class-weight", "discs=2"],
+            2,
+            "--class-weight has no meaning for the recipe linear",
+        ),
+        (vec!["train", "junk", "--recipe", "cnn"], 3, "junk/a/1.png: not an image"),
+        (vec!["train", "junk", "--recipe", "dense"], 3, "junk/a/1.png: not an image"),
+        (
+            vec!["train", "lone", "--recipe", "pixels"],
+            3,
+            "lone: found usable images of 1 classes, expected at least 2",
+        ),
         (vec!["train", "data", "--network", "typo.toml"], 3, "unknown field `filter`"),
     ] {
         let message = fixture.fails(&arguments, code);
         assert!(message.contains(want), "{arguments:?}: {message}");
         assert!(!fixture.path("data.safetensors").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn weights_of_classes_change_the_model_and_are_remembered() {
+    let fixture = Fixture::with_data();
+    let train =
+        |out: &str, rest: &[&str]| fixture.json(&with(&[&["--epochs", "2", "--out", out], rest].concat()));
+    train("even", &[]);
+    let report = train("weighted", &["--class-weight", "stripes=4"]);
+    assert_eq!(report["network"]["options"]["class_weights"], json!([1.0, 4.0]));
+    let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
+    assert!(bytes("even") != bytes("weighted"));
+}
+
+#[test]
+fn classes_with_hardly_an_image_are_told() {
+    let fixture = Fixture::with_data();
+    fixture.save("data/cubes/1.png", &discs(99));
+    for recipe in ["cnn", "dense"] {
+        let size: &[&str] = if recipe == "cnn" { &["--image-size", "24"] } else { &[] };
+        let fixed =
+            ["train", "data", "--recipe", recipe, "--epochs", "1", "--val-split", "0.34", "--out", "m.st"];
+        let output = fixture.run(&[&fixed[..], size].concat());
+        assert_eq!(output.status.code(), Some(0), "{recipe}: {}", stderr(&output));
+        for want in
+            ["classes with a single training image: cubes", "classes without a validation image: cubes"]
+        {
+            assert!(stderr(&output).contains(want), "{recipe}: {}", stderr(&output));
+        }
     }
 }
 

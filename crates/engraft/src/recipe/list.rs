@@ -57,6 +57,15 @@ pub(crate) enum InputMap {
     Features([usize; 3]),
 }
 
+impl InputMap {
+    /// `[height, width, channels]`
+    pub fn shape(self) -> [usize; 3] {
+        match self {
+            InputMap::Levels(shape) | InputMap::Standardized(shape) | InputMap::Features(shape) => shape,
+        }
+    }
+}
+
 /// The node that scores the classes.
 pub(crate) const PREDICTIONS: &str = "predictions";
 
@@ -72,7 +81,7 @@ impl LayerList {
     /// [`Error::Data`] that says what in the file is wrong.
     pub fn read(path: &Path) -> Result<LayerList, Error> {
         let bytes = engraft_data::read_bytes(path, MAX_FILE_BYTES)
-            .map_err(|error| Error::data(path, &format!("cannot be read: {error}")))?;
+            .map_err(|error| Error::data(path, &error.to_string()))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Error::data(path, "not text, expected TOML"))?;
         text.parse().map_err(|problem: String| Error::data(path, problem.trim_end()))
     }
@@ -211,6 +220,9 @@ mod tests {
             let error = text.parse::<LayerList>().unwrap_err();
             assert!(error.contains(want), "{text}: {error}");
         }
+        let norm = list("input = \"pixels\"\n[[layer]]\ntype = \"batch_norm\"\nepsilon = -1\n");
+        let error = norm.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
+        assert_eq!(error, "node `head_batch_norm` has epsilon -1, expected a finite number of at least 0");
         let kernel = list("input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 2\nkernel = 9\n");
         let error = kernel.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
         assert!(error.contains("head_conv2d") && error.contains('9'), "{error}");

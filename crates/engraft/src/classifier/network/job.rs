@@ -132,11 +132,15 @@ impl Job<'_> {
         labels: &[usize],
         validation: Option<&dyn Samples>,
     ) -> Result<FittedNetwork, Error> {
-        let NetworkTraining { layers, fit, balanced, checkpoint, resume, .. } = self.network;
+        let NetworkTraining { layers, fit, class_weights, checkpoint, resume, .. } = self.network;
         let classes = self.data.classes.len();
-        let graph = layers.graph(input, classes)?;
+        let graph = layers.graph(input, classes).map_err(|problem| Error::Layers {
+            network: self.network.recipe.clone(),
+            input: input.shape(),
+            problem,
+        })?;
         let initial = initial_parameters(&graph, self.options.seed)?;
-        let class_weights = balanced.then(|| balanced_weights(labels, classes));
+        let class_weights = class_weights.of(labels, &self.data.classes);
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
@@ -197,24 +201,4 @@ fn part_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Re
         features: graph.output_shape().len(),
     };
     Ok(BackbonePart::compile(info, graph, weights)?)
-}
-
-/// `images / (classes * images of the class)`, as scikit-learn's `class_weight="balanced"`; 0 for a class without images.
-fn balanced_weights(labels: &[usize], classes: usize) -> Vec<f32> {
-    let mut counts = vec![0_usize; classes];
-    labels.iter().for_each(|&label| counts[label] += 1);
-    let present = counts.iter().filter(|&&count| count > 0).count();
-    let weight = |count: usize| if count == 0 { 0.0 } else { labels.len() as f32 / (present * count) as f32 };
-    counts.into_iter().map(weight).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn balanced_classes_weigh_the_same() {
-        assert_eq!(balanced_weights(&[0, 0, 0, 2], 3), [4.0 / 6.0, 0.0, 2.0]);
-        assert_eq!(balanced_weights(&[0, 1], 2), [1.0, 1.0]);
-    }
 }
