@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
-use engraft_train::FitError;
+use engraft_train::{CheckpointProblem, FitError};
 use engraft_zoo::{FetchError, ZooError};
 
 use crate::skipped::SkippedFile;
@@ -44,7 +44,7 @@ pub enum Error {
         /// Height and width in pixels, and channels; or 1, 1 and features.
         input: [usize; 3],
         /// The layer, and what is wrong with it.
-        problem: engraft_graph::GraphError,
+        problem: Box<engraft_graph::GraphError>,
     },
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
@@ -190,6 +190,7 @@ impl Error {
                 ErrorCategory::Usage
             }
             Error::Fit(error) if matches!(**error, FitError::Setting(_)) => ErrorCategory::Usage,
+            Error::Fit(error) if is_about_a_file(error) => ErrorCategory::Failure,
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
@@ -218,6 +219,11 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
         move |problem| Error::Io { path: path.to_owned(), problem }
     }
+}
+
+/// Whether a checkpoint cannot be read or written, as on a full disk.
+fn is_about_a_file(error: &FitError) -> bool {
+    matches!(error, FitError::Checkpoint(checkpoint) if matches!(checkpoint.problem, CheckpointProblem::Io(_)))
 }
 
 /// `100 x 100 x 3`

@@ -137,7 +137,7 @@ impl Job<'_> {
         let graph = layers.graph(input, classes).map_err(|problem| Error::Layers {
             network: self.network.recipe.clone(),
             input: input.shape(),
-            problem,
+            problem: Box::new(problem),
         })?;
         let initial = initial_parameters(&graph, self.options.seed)?;
         let class_weights = class_weights.of(labels, &self.data.classes);
