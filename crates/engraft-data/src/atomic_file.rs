@@ -25,7 +25,8 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// If the file cannot be written. The path is not part of the message.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = temporary_beside(path)?;
-    file.write_all(bytes)?;
+    // Not through the temporary file itself, whose errors name it.
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

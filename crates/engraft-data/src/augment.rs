@@ -131,6 +131,11 @@ macro_rules! augmentations {
                 changes.into_iter().flatten().collect()
             }
 
+            /// The settings that make one image out of another.
+            fn of_images(&self) -> AugmentSettings {
+                AugmentSettings { $($batch: None,)* $($standard: None,)* ..self.clone() }
+            }
+
             /// The first setting that does more than to make one image out of another, as a person writes it.
             fn beyond_images(&self) -> Option<String> {
                 $(if self.$batch.is_some() { return Some(parse::key(stringify!($batch))); })*
@@ -213,6 +218,27 @@ impl Augmentation {
             change.apply(&mut draft, rng);
         }
         draft.finish()
+    }
+
+    /// Whether [`Augmentation::mix`] does anything.
+    pub fn mixes(&self) -> bool {
+        self.0.mixup.is_some() || self.0.cutmix.is_some()
+    }
+
+    /// Mixes images and labels of a batch: by MixUp or CutMix, each as often where both are set.
+    pub fn mix(&self, batch: &mut SoftBatch, rng: &mut Rng) {
+        let AugmentSettings { mixup, cutmix, .. } = &self.0;
+        let cuts = cutmix.is_some() && (mixup.is_none() || rng.chance(0.5));
+        match (mixup, cutmix) {
+            (_, Some(cutmix)) if cuts => cutmix.apply(batch, rng),
+            (Some(mixup), _) => mixup.apply(batch, rng),
+            _ => {}
+        }
+    }
+
+    /// The same without what [`Augmentation::apply`] leaves to training.
+    pub fn of_images(&self) -> Augmentation {
+        Augmentation(self.0.of_images())
     }
 
     /// The first setting that [`Augmentation::apply`] leaves to training: one for whole batches, or a standardisation.

@@ -10,6 +10,7 @@ use whitening::Whitening;
 
 /// What is done to the values of an image before a network sees them, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Standardization {
     /// Every value is multiplied by this.
     pub rescale: f64,
@@ -55,7 +56,11 @@ pub enum StandardizeError {
 }
 
 /// A standardisation with everything that it learnt from data.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// The directions of whitening are not serialised with the rest, but read with [`Standardizer::directions`] and set with
+/// [`Standardizer::with_directions`]: they are as many as the values of up to 1024 images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Standardizer {
     settings: Standardization,
     /// Per channel, on the scale after `rescale`.
@@ -100,26 +105,37 @@ impl From<&AugmentSettings> for Standardization {
 }
 
 impl Standardization {
-    /// Learns what it needs of `images`, which are all of one size; images are taken before any per-image step.
+    /// Learns what it needs of `images`, which are all of one size; images are taken before any per-image step. They are gone
+    /// through several times, so that they need not all be in memory as floats.
     ///
     /// Source: Keras' `ImageDataGenerator.fit`.
     ///
     /// # Errors
     /// See [`StandardizeError`].
-    pub fn fit(self, images: &[FloatImage]) -> Result<Standardizer, StandardizeError> {
-        let first = images.first().ok_or(StandardizeError::NoImages)?;
+    pub fn fit(
+        self,
+        images: impl Iterator<Item = FloatImage> + Clone,
+    ) -> Result<Standardizer, StandardizeError> {
+        let first = images.clone().next().ok_or(StandardizeError::NoImages)?;
         let expected = (first.height, first.width);
-        let sizes = images.iter().map(|image| (image.height, image.width));
-        if let Some(found) = sizes.into_iter().find(|size| *size != expected) {
+        let mut sizes = images.clone().map(|image| (image.height, image.width));
+        if let Some(found) = sizes.find(|size| *size != expected) {
             return Err(StandardizeError::Size { found, expected });
         }
-        let (mean, deviation) = channel_statistics(images, self.rescale);
+        let (mean, deviation) = channel_statistics(images.clone(), self.rescale);
         let mut standardizer = Standardizer { settings: self.effective(), mean, deviation, whitening: None };
         if self.zca_whitening {
-            let rows: Vec<Vec<f64>> = images.iter().map(|image| standardizer.centred(image)).collect();
-            standardizer.whitening = Some(Whitening::fit(&rows, self.zca_epsilon)?);
+            Whitening::check_size(images.clone().count(), first.values.len())?;
+            let rows: Vec<Vec<f64>> = images.map(|image| standardizer.centred(&image)).collect();
+            standardizer.whitening = Some(Whitening::fit(&rows, self.zca_epsilon));
         }
         Ok(standardizer)
+    }
+
+    /// Whether values stay as they are.
+    pub fn is_identity(self) -> bool {
+        let off = Standardization::default();
+        Standardization { zca_epsilon: off.zca_epsilon, ..self } == off
     }
 
     /// What is done in effect: whitening and division by a deviation take the mean away before, and whitening replaces the
@@ -154,6 +170,34 @@ impl Standardizer {
             whitening.apply(&mut values, (image.height, image.width))?;
         }
         Ok(values.into_iter().map(|value| value as f32).collect())
+    }
+
+    /// Whether values are decorrelated.
+    pub fn whitens(&self) -> bool {
+        self.whitening.is_some()
+    }
+
+    /// The directions of whitening, `[directions, values]`, where it whitens.
+    pub fn directions(&self) -> Option<&[f32]> {
+        self.whitening.as_ref().map(|whitening| &whitening.directions[..])
+    }
+
+    /// The same with these directions of whitening, if it whitens.
+    pub fn with_directions(mut self, directions: Vec<f32>) -> Standardizer {
+        if let Some(whitening) = &mut self.whitening {
+            whitening.directions = directions;
+        }
+        self
+    }
+
+    /// Whether it can be applied to images of `values` values, and gives numbers that are finite.
+    pub fn is_usable(&self, values: usize) -> bool {
+        let Standardizer { settings, mean, deviation, whitening } = self;
+        let finite =
+            settings.rescale.is_finite() && mean.iter().chain(deviation).all(|value| value.is_finite());
+        let divides = deviation.iter().all(|&deviation| deviation >= 0.0);
+        let whitens = settings.zca_whitening == whitening.is_some();
+        finite && divides && whitens && whitening.iter().all(|whitening| whitening.is_complete(values))
     }
 
     /// The values that whitening is learnt from.
@@ -192,12 +236,26 @@ fn scaled(image: &FloatImage, rescale: f64) -> impl Iterator<Item = f64> + Clone
     image.values.iter().map(move |&value| f64::from(value) * rescale)
 }
 
-/// Mean and standard deviation of each channel over all images.
-fn channel_statistics(images: &[FloatImage], rescale: f64) -> ([f64; 3], [f64; 3]) {
-    let all = [0, 1, 2].map(|channel| {
-        statistics(images.iter().flat_map(|image| scaled(image, rescale).skip(channel).step_by(3)))
-    });
-    (all.map(|(mean, _)| mean), all.map(|(_, deviation)| deviation))
+/// Mean and standard deviation of each channel over all images, in two passes because one loses digits.
+fn channel_statistics(
+    images: impl Iterator<Item = FloatImage> + Clone,
+    rescale: f64,
+) -> ([f64; 3], [f64; 3]) {
+    let mean_of = |term: &dyn Fn(usize, f64) -> f64| {
+        let (mut sums, mut pixels) = ([0.0; 3], 0);
+        for image in images.clone() {
+            pixels += image.pixels().len();
+            for pixel in image.pixels() {
+                for channel in 0..3 {
+                    sums[channel] += term(channel, f64::from(pixel[channel]) * rescale);
+                }
+            }
+        }
+        sums.map(|sum| sum / pixels as f64)
+    };
+    let mean = mean_of(&|_, value| value);
+    let variance = mean_of(&|channel, value| (value - mean[channel]).powi(2));
+    (mean, variance.map(f64::sqrt))
 }
 
 /// Mean and standard deviation, in two passes because one loses digits.
@@ -210,25 +268,39 @@ fn statistics(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use engraft_testing::noise_u8;
+
     use super::*;
+    use crate::Image;
 
     #[test]
     fn what_cannot_be_learnt_is_named() {
         let image = |width| FloatImage::new(1, width, vec![1.0; 3 * width]).unwrap();
         let whitening = Standardization { zca_whitening: true, ..Standardization::default() };
-        assert_eq!(whitening.fit(&[]), Err(StandardizeError::NoImages));
-        let error = whitening.fit(&[image(1), image(2)]).unwrap_err();
+        assert_eq!(whitening.fit([].into_iter()), Err(StandardizeError::NoImages));
+        let error = whitening.fit([image(1), image(2)].into_iter()).unwrap_err();
         assert_eq!(error.to_string(), "an image is (1, 2), expected (1, 1) (height, width) as the others");
-        let large = vec![image(1000); 2000];
-        assert!(
-            whitening
-                .fit(&large)
-                .unwrap_err()
-                .to_string()
-                .contains("2000 images of 3000 values is too large")
-        );
-        let learnt = whitening.fit(&[image(2)]).unwrap();
+        let large = std::iter::repeat_n(image(1000), 2000);
+        let error = whitening.fit(large).unwrap_err().to_string();
+        assert!(error.contains("2000 images of 3000 values is too large"), "{error}");
+        let learnt = whitening.fit([image(2)].into_iter()).unwrap();
         assert_eq!(learnt.apply(&image(2)).unwrap().len(), 6);
         assert!(learnt.apply(&image(3)).is_err());
+    }
+
+    #[test]
+    fn what_was_learnt_is_the_same_from_a_file() {
+        let image = |seed| FloatImage::from(&Image { width: 2, height: 2, pixels: noise_u8(seed, 12) });
+        let settings =
+            Standardization { zca_whitening: true, samplewise_center: true, ..Standardization::default() };
+        let learnt = settings.fit((0..5).map(image)).unwrap();
+        let json = serde_json::to_string(&learnt).unwrap();
+        let read: Standardizer = serde_json::from_str(&json).unwrap();
+        assert!(!read.is_usable(12), "the directions are missing");
+        let read = read.with_directions(learnt.directions().unwrap().to_vec());
+        assert_eq!(read, learnt);
+        assert!(read.is_usable(12) && !read.is_usable(27));
+        let broken = Standardizer { deviation: [1.0, f64::NAN, 1.0], ..learnt };
+        assert!(!broken.is_usable(12));
     }
 }

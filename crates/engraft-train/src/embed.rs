@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft_data::{Digest, Filter, Fit, Image, Limits, MemoryBudget, ReadError, ReadFile, fit_image};
+use engraft_data::{
+    Digest, Filter, Fit, Image, Limits, MemoryBudget, ReadError, ReadFile, StandardizeError, Standardizer,
+    augment::FloatImage, fit_image,
+};
 use engraft_engine::{EngineError, Plan};
 use rayon::prelude::*;
 
@@ -34,7 +37,9 @@ const TRIM_EVERY: u64 = 10_000;
 pub struct FeatureNetwork<'a> {
     /// Its input is a square RGB image, its output a vector.
     pub plan: &'a Plan,
-    /// Names the plan; fit and filter are filled in by the [`Embedder`].
+    /// What is done to the values of an image before; else the plan takes its levels, 0..255.
+    pub standardizer: Option<&'a Standardizer>,
+    /// Names plan and standardisation; fit and filter are filled in by the [`Embedder`].
     pub space: FeatureSpace,
 }
 
@@ -73,6 +78,9 @@ pub enum EmbedError {
     /// The features are not numbers, so no head could judge them.
     #[error("its features are not finite, expected weights that keep them so")]
     NotFinite,
+    /// The values of the image cannot be standardised: a bug, since every image is resized for it.
+    #[error(transparent)]
+    Standardize(#[from] StandardizeError),
     /// The network does not take such an image: a bug, since every image is resized for it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -87,6 +95,7 @@ impl EmbedError {
         match self {
             EmbedError::Read(error) => error.kind(),
             EmbedError::NotFinite => "not_finite",
+            EmbedError::Standardize(_) => "standardize",
             EmbedError::Engine(_) => "engine",
             EmbedError::Cancelled => "interrupted",
         }
@@ -269,13 +278,8 @@ impl<'a> Embedder<'a> {
     ) -> Result<Vec<f32>, EmbedError> {
         let fitted = &fitted[request.fitted];
         let drawn = self.timed(&self.decode_nanos, || wanted.views?.draw(fitted, pixel_hash, request.view));
-        let pixels = &drawn.as_ref().unwrap_or(fitted).pixels;
-        let FeatureNetwork { plan, space } = request.network;
-        let mut values = vec![0.0; space.feature_len];
-        self.timed(&self.network_nanos, || match wanted.alone {
-            true => plan.run_u8(&[pixels], &mut values),
-            false => plan.run_u8_here(pixels, &mut values),
-        })?;
+        let image = drawn.as_ref().unwrap_or(fitted);
+        let values = self.timed(&self.network_nanos, || request.network.run(image, wanted.alone))?;
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(EmbedError::NotFinite) }
     }
 
@@ -290,6 +294,20 @@ impl<'a> Embedder<'a> {
 impl FeatureNetwork<'_> {
     fn side_px(&self) -> usize {
         self.space.input[0]
+    }
+
+    /// The features of an image of its size, on this thread, or on all of them if the image is `alone`.
+    fn run(&self, image: &Image, alone: bool) -> Result<Vec<f32>, EmbedError> {
+        let mut values = vec![0.0; self.space.feature_len];
+        match self.standardizer {
+            Some(standardizer) => {
+                let standardized = standardizer.apply(&FloatImage::from(image))?;
+                self.plan.run_f32(&[&standardized], &mut values)?;
+            }
+            None if alone => self.plan.run_u8(&[&image.pixels], &mut values)?,
+            None => self.plan.run_u8_here(&image.pixels, &mut values)?,
+        }
+        Ok(values)
     }
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn check_images_only(augmentation: &Augmentation) -> Result<(), Error
         Some(found) => Err(Error::Setting {
             setting: "--augment",
             found,
-            expected: "settings that make one image out of another, since others are for training a network",
+            expected: "settings that make one image out of another, since others are for networks on pixels alone",
         }),
         None => Ok(()),
     }

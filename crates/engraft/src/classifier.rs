@@ -17,7 +17,7 @@ use engraft_train::{Embedder, LinearHead, Store, Views};
 
 pub use describe::Description;
 pub use evaluate::Evaluation;
-pub use network::NetworkTraining;
+pub use network::{ClassWeights, NetworkTraining};
 pub use predict::{Guess, Prediction, Problem, Ranked};
 pub use train::TrainOptions;
 pub use train_report::{CrossValidation, FitAccuracy, ImageCounts, Leak, Seconds, TrainReport};

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use engraft_engine::EngineError;
-use engraft_train::FitError;
+use engraft_train::{CheckpointProblem, FitError};
 use engraft_zoo::{FetchError, ZooError};
 
 use crate::skipped::SkippedFile;
@@ -36,9 +36,22 @@ pub enum Error {
     /// A network makes no sense.
     #[error(transparent)]
     Graph(#[from] engraft_graph::GraphError),
+    /// The layers of a network do not take its input, or not one another's results.
+    #[error("network {network} on an input of {} does not work: {problem}", by(input))]
+    Layers {
+        /// Its name.
+        network: String,
+        /// Height and width in pixels, and channels; or 1, 1 and features.
+        input: [usize; 3],
+        /// The layer, and what is wrong with it.
+        problem: Box<engraft_graph::GraphError>,
+    },
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
     Augment(#[from] engraft_data::augment::AugmentError),
+    /// Pixels cannot be standardised.
+    #[error(transparent)]
+    Standardize(#[from] engraft_data::StandardizeError),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -177,6 +190,7 @@ impl Error {
                 ErrorCategory::Usage
             }
             Error::Fit(error) if matches!(**error, FitError::Setting(_)) => ErrorCategory::Usage,
+            Error::Fit(error) if is_about_a_file(error) => ErrorCategory::Failure,
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
@@ -205,6 +219,16 @@ impl Error {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
         move |problem| Error::Io { path: path.to_owned(), problem }
     }
+}
+
+/// Whether a checkpoint cannot be read or written, as on a full disk.
+fn is_about_a_file(error: &FitError) -> bool {
+    matches!(error, FitError::Checkpoint(checkpoint) if matches!(checkpoint.problem, CheckpointProblem::Io(_)))
+}
+
+/// `100 x 100 x 3`
+fn by([height, width, channels]: &[usize; 3]) -> String {
+    format!("{height} x {width} x {channels}")
 }
 
 /// ` among 3 files`, or nothing where there is no file at all.

@@ -41,8 +41,8 @@ pub use atomic_file::{check_writable, write_file};
 pub use augment::{AugmentOptions, AugmentReport, ClassCopies, Preview, augment_folder, read_augmentation};
 pub use backbone::{Backbone, BackboneInfo, PartInfo};
 pub use classifier::{
-    Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts, Leak,
-    NetworkTraining, Prediction, Problem, Ranked, Seconds, TrainOptions, TrainReport,
+    ClassWeights, Classifier, CrossValidation, Description, Evaluation, FitAccuracy, Guess, ImageCounts,
+    Leak, NetworkTraining, Prediction, Problem, Ranked, Seconds, TrainOptions, TrainReport,
 };
 pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{

@@ -2,7 +2,7 @@
 //!
 //! A safetensors file with two entries of metadata: `engraft`, a JSON [`Header`], and `sha256`, a digest of the header and
 //! of every tensor. Tensors are `head/…`, and `backbone/0/…`, `backbone/1/…` for each network of the backbone, in the type
-//! they were loaded in. The file holds no time, duration, thread count or path, so that equal training gives equal bytes.
+//! they were loaded in, and `whitening/0` and so on where pixels are whitened before. The file holds no time, duration, thread count or path, so that equal training gives equal bytes.
 //! Reading runs no code and trusts no length.
 
 mod header;
@@ -21,14 +21,10 @@ use engraft_graph::NamedTensors;
 use engraft_train::LinearHead;
 use serde::Deserialize;
 
-use crate::{
-    Error,
-    backbone::{Backbone, BackbonePart},
-    error::ModelProblem,
-};
+use crate::{Error, backbone::Backbone, error::ModelProblem};
 pub use header::Preprocessing;
 pub(crate) use header::{Header, StoredPart};
-use tensors::{content_digest, joined, split};
+use tensors::{Split, content_digest, joined, split};
 
 /// The layout described above. A file with another number is refused.
 pub(crate) const FORMAT: u32 = 3;
@@ -89,7 +85,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn encode(header: &Header, weights: &[&NamedTensors], head: &LinearHead) -> Result<Vec<u8>, ModelProblem> {
-    let tensors = joined(head, weights)?;
+    let tensors = joined(head, weights, &header.parts)?;
     let json = serde_json::to_string(header).map_err(|error| ModelProblem::Header(error.to_string()))?;
     let digest = content_digest(&json, &tensors).to_string();
     let metadata = BTreeMap::from([(HEADER_KEY.to_owned(), json), (DIGEST_KEY.to_owned(), digest)]);
@@ -105,16 +101,15 @@ fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
     if found != *expected {
         return Err(ModelProblem::Digest { found, expected: expected.clone() });
     }
-    let header: Header =
+    let mut header: Header =
         serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
     header.check_parts()?;
-    let (head, weights) = split(file.tensors, header.parts.len())?;
+    let Split { head, weights, directions } = split(file.tensors, &header.parts)?;
+    header.set_directions(directions);
     header.check_head(&head)?;
     header.check_weights(&weights)?;
-    let compile = |(part, weights): (&StoredPart, NamedTensors)| {
-        BackbonePart::compile(part.backbone.clone(), part.graph.clone(), weights)
-    };
-    let parts = header.parts.iter().zip(weights).map(compile).collect::<Result<_, EngineError>>()?;
+    let parts = header.parts.iter().zip(weights).map(|(part, weights)| part.compile(weights));
+    let parts = parts.collect::<Result<_, EngineError>>()?;
     let backbone = Backbone::of_parts(parts);
     let worker_bytes = backbone.worker_bytes();
     if worker_bytes > MAX_WORKER_BYTES {
@@ -142,6 +137,7 @@ fn check_version(json: &str) -> Result<(), ModelProblem> {
 
 #[cfg(test)]
 mod tests {
+    use engraft_data::{Standardization, augment::FloatImage};
     use engraft_graph::{Graph, GraphBuilder, Padding, Tensor};
     use engraft_train::ClassScore;
 
@@ -201,6 +197,7 @@ mod tests {
                     features: 2,
                 },
                 graph,
+                standardizer: None,
             }],
             training,
         }
@@ -245,12 +242,17 @@ mod tests {
     #[test]
     fn a_consistent_file_that_makes_no_sense_is_refused() {
         type Change = fn(&mut Header, &mut NamedTensors, &mut LinearHead);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 8] = [
             ("model format 4, expected 3", |header, _, _| header.format = 4),
             ("tells 2 classes apart, 3 are named", |header, _, _| header.classes.push("cow".to_owned())),
             ("`cat` is named twice", |header, _, _| header.classes[1] = "cat".to_owned()),
             ("input size 5 does not fit", |header, _, _| header.parts[0].backbone.input_size = 5),
             ("gives [2], expected 7 features", |header, _, _| header.parts[0].backbone.features = 7),
+            ("the standardisation of network `tiny` is incomplete", |header, _, _| {
+                let whitening = Standardization { zca_whitening: true, ..Standardization::default() };
+                let image = FloatImage::new(5, 5, vec![0.5; 75]).unwrap();
+                header.parts[0].standardizer = Some(whitening.fit([image].into_iter()).unwrap());
+            }),
             ("`conv/kernel`", |_, weights, _| *weights = NamedTensors::new()),
             ("takes 1 features, the backbone gives 2", |_, _, head| {
                 *head = LinearHead::new(vec![0.0], vec![1.0], vec![0.0, 0.0], vec![0.0, 0.0]).unwrap();
@@ -362,7 +364,7 @@ mod tests {
     /// A file with a right digest around any description and any further tensor.
     fn sealed(json: &str, extra: &str) -> Vec<u8> {
         let (_, weights, head) = tiny();
-        let mut tensors = joined(&head, &[&weights]).unwrap();
+        let mut tensors = joined(&head, &[&weights], &[]).unwrap();
         if !extra.is_empty() {
             tensors.insert(extra, Tensor::from_f32(vec![1], vec![0.0]).unwrap()).unwrap();
         }

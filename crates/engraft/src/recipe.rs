@@ -11,7 +11,7 @@ use engraft_train::{Optimizer, Sgd};
 
 use crate::Error;
 pub use layer::RecipeLayer;
-pub(crate) use list::PREDICTIONS;
+pub(crate) use list::{InputMap, PREDICTIONS};
 pub use list::{LayerList, NetworkInput};
 
 /// A network that comes with the program.
@@ -122,10 +122,11 @@ mod tests {
             (Recipe::Pixels, 30_000 * 1024 + 1024 + 1024 * 512 + 512 + 512 * 5 + 5),
         ] {
             let layers = recipe.layers();
-            let graph = match layers.input {
-                NetworkInput::Features => layers.graph([1, 1, 768], 5),
-                NetworkInput::Pixels => layers.graph([Recipe::IMAGE_SIZE, Recipe::IMAGE_SIZE, 3], 5),
+            let input = match layers.input {
+                NetworkInput::Features => InputMap::Features([1, 1, 768]),
+                NetworkInput::Pixels => InputMap::Levels([Recipe::IMAGE_SIZE, Recipe::IMAGE_SIZE, 3]),
             };
+            let graph = layers.graph(input, 5);
             assert_eq!(graph.unwrap().parameter_count(), want, "{recipe}");
             assert_eq!(recipe.name().parse::<Recipe>().unwrap(), recipe);
         }

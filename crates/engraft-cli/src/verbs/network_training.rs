@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use engraft::{
-    Filter, FitOptions, LayerList, NetworkInput, NetworkTraining, Optimizer, Recipe, RecipeDefaults,
-    Schedule, TrainOptions,
+    ClassWeights, Filter, FitOptions, LayerList, NetworkInput, NetworkTraining, Optimizer, Recipe,
+    RecipeDefaults, Schedule, TrainOptions,
 };
 
 use crate::exit::UsageError;
@@ -41,6 +41,9 @@ pub struct NetworkArgs {
     /// Give each class the same weight in the loss, however many images it has
     #[arg(long)]
     balanced: bool,
+    /// What the loss of each class is multiplied with, as in cats=2,dogs=0.5; 1 for classes that are left out
+    #[arg(long, value_name = "CLASS=X,..", conflicts_with = "balanced")]
+    class_weight: Option<ClassWeights>,
     /// Side of the square that a network on pixels reads, in pixels [default: 100]
     #[arg(long, value_name = "PX")]
     image_size: Option<usize>,
@@ -90,7 +93,7 @@ impl NetworkArgs {
             recipe,
             layers,
             fit,
-            balanced: self.balanced,
+            class_weights: self.class_weights(),
             image_size: self.image_size.unwrap_or(Recipe::IMAGE_SIZE),
             val_split: self.val_split.unwrap_or_default(),
             flatten: self.flatten,
@@ -114,6 +117,14 @@ impl NetworkArgs {
         Ok(Some((recipe.name().to_owned(), recipe.layers(), recipe.defaults())))
     }
 
+    fn class_weights(&self) -> ClassWeights {
+        match &self.class_weight {
+            Some(weights) => weights.clone(),
+            None if self.balanced => ClassWeights::Balanced,
+            None => ClassWeights::Even,
+        }
+    }
+
     /// A linear head is solved, not trained step by step.
     fn refuse_for_linear(&self) -> Result<()> {
         let given = [
@@ -124,6 +135,7 @@ impl NetworkArgs {
             ("--schedule", self.schedule.is_some()),
             ("--label-smoothing", self.label_smoothing.is_some()),
             ("--balanced", self.balanced),
+            ("--class-weight", self.class_weight.is_some()),
             ("--image-size", self.image_size.is_some()),
             ("--val-split", self.val_split.is_some()),
             ("--patience", self.patience.is_some()),

@@ -2,9 +2,10 @@
 
 use std::{fs, process::Stdio};
 
-use serde_json::Value;
+use image::{Pixel, RgbImage};
+use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, stderr};
+use crate::fixture::{Fixture, discs, stderr};
 
 /// A small network on small images: two seconds even where tests are slow.
 const CNN: [&str; 8] = ["train", "data", "--recipe", "cnn", "--image-size", "24", "--augment", "tutorial"];
@@ -90,10 +91,59 @@ fn a_dense_head_learns_from_views_of_training_images_alone() {
 }
 
 #[test]
+fn mixed_and_standardised_pixels_are_judged_as_they_were_trained_on() {
+    let fixture = Fixture::with_data();
+    fixture.draw("data-test", 2, 50);
+    let settings = "zoom=0.1,mixup=0.3,cutmix=1,samplewise-center,samplewise-std-normalization,zca-whitening,zca-epsilon=0.1";
+    let fixed =
+        ["train", "data", "--recipe", "cnn", "--image-size", "24", "--epochs", "4", "--test", "data-test"];
+    let train = |out: &str, augment: &str, rest: &[&str]| {
+        fixture.json(&[&fixed[..], &["--augment", augment, "--out", out], rest].concat())
+    };
+    let report = train("one", settings, &["--threads", "1", "--tta", "2"]);
+    let remembered = &report["network"]["augment"];
+    assert_eq!((&remembered["cutmix"], &remembered["zca-whitening"]), (&1.0.into(), &true.into()));
+    assert_eq!(report["tta"]["augment"]["mixup"], Value::Null, "copies of what is judged are not mixed");
+    let judged = fixture.json(&["evaluate", "one", "data-test", "--tta", "2"]);
+    assert_eq!(judged["confusion"], report["test"]["confusion"]);
+    train("two", settings, &["--threads", "2", "--tta", "2"]);
+    let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
+    assert!(bytes("one") == bytes("two"), "the threads change the model");
+    train("unmixed", &settings.replace("mixup=0.3,cutmix=1,", ""), &["--tta", "2"]);
+    assert!(bytes("one") != bytes("unmixed"), "mixing changes the model");
+}
+
+#[test]
+fn an_image_of_other_brightness_is_the_same_to_a_network_that_standardises_it() {
+    let fixture = Fixture::with_data();
+    let darker =
+        |image: RgbImage| RgbImage::from_fn(60, 48, |x, y| image.get_pixel(x, y).map(|level| level / 2 + 40));
+    fixture.save("bright.png", &discs(7));
+    fixture.save("dark.png", &darker(discs(7)));
+    let probability = |path: &str| {
+        let line = fixture.json(&["predict", "m.st", path]);
+        line["probability"].as_f64().unwrap()
+    };
+    for (augment, alike) in [("samplewise-std-normalization", true), ("rescale=0.01", false)] {
+        let fixed =
+            ["train", "data", "--recipe", "cnn", "--image-size", "24", "--epochs", "3", "--out", "m.st"];
+        fixture.ok(&[&fixed[..], &["--augment", augment, "--quiet"]].concat());
+        let apart = (probability("bright.png") - probability("dark.png")).abs();
+        assert_eq!(apart < 0.01, alike, "{augment}: {apart} apart");
+    }
+}
+
+#[test]
 fn what_cannot_be_trained_is_told() {
     let fixture = Fixture::with_data();
     fixture
         .write("net.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 199\n");
+    fixture
+        .write("flat.toml", "input = \"features\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 3\n");
+    for file in ["junk/a/1.png", "junk/b/1.png", "lone/b/1.png"] {
+        fixture.write(file, "text");
+    }
+    fixture.save("lone/a/1.png", &discs(1));
     fixture.write("typo.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilter = 4\n");
     for (arguments, code, want) in [
         (vec!["train", "data", "--epochs", "3"], 2, "--epochs has no meaning for the recipe linear"),
@@ -121,13 +171,75 @@ fn what_cannot_be_trained_is_told() {
         ),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
         (with(&["--epochs", "3", "--learning-rate", "1e30"]), 3, "the loss is NaN in epoch 2, batch 1"),
-        (vec!["train", "data", "--recipe", "cnn", "--image-size", "9"], 3, "`head_max_pool2d_1`"),
-        (vec!["train", "data", "--network", "net.toml"], 3, "`head_conv2d`"),
+        (
+            vec!["train", "data", "--recipe", "cnn", "--image-size", "9"],
+            3,
+            "network cnn on an input of 9 x 9 x 3 does not work: node `head_max_pool2d_1`",
+        ),
+        (
+            vec!["train", "data", "--network", "net.toml"],
+            3,
+            "network net on an input of 100 x 100 x 3 does not work: node `head_conv2d`",
+        ),
+        (
+            vec!["train", "data", "--network", "flat.toml"],
+            3,
+            "`head_conv2d` got an input of shape [1280], expected a map",
+        ),
+        (vec!["train", "data", "--network", "absent.toml"], 3, "absent.toml: cannot be read: No such file"),
+        (
+            with(&["--class-weight", "cubes=2"]),
+            2,
+            "--class-weight is for `cubes`, but the classes are discs, stripes",
+        ),
+        (with(&["--class-weight", "discs=0"]), 2, "--class-weight is `discs=0`, expected a weight above 0"),
+        (
+            vec!["train", "data", "--class-weight", "discs=2"],
+            2,
+            "--class-weight has no meaning for the recipe linear",
+        ),
+        (vec!["train", "junk", "--recipe", "cnn"], 3, "junk/a/1.png: not an image"),
+        (vec!["train", "junk", "--recipe", "dense"], 3, "junk/a/1.png: not an image"),
+        (
+            vec!["train", "lone", "--recipe", "pixels"],
+            3,
+            "lone: found usable images of 1 classes, expected at least 2",
+        ),
         (vec!["train", "data", "--network", "typo.toml"], 3, "unknown field `filter`"),
     ] {
         let message = fixture.fails(&arguments, code);
         assert!(message.contains(want), "{arguments:?}: {message}");
         assert!(!fixture.path("data.safetensors").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn weights_of_classes_change_the_model_and_are_remembered() {
+    let fixture = Fixture::with_data();
+    let train =
+        |out: &str, rest: &[&str]| fixture.json(&with(&[&["--epochs", "2", "--out", out], rest].concat()));
+    train("even", &[]);
+    let report = train("weighted", &["--class-weight", "stripes=4"]);
+    assert_eq!(report["network"]["options"]["class_weights"], json!([1.0, 4.0]));
+    let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
+    assert!(bytes("even") != bytes("weighted"));
+}
+
+#[test]
+fn classes_with_hardly_an_image_are_told() {
+    let fixture = Fixture::with_data();
+    fixture.save("data/cubes/1.png", &discs(99));
+    for recipe in ["cnn", "dense"] {
+        let size: &[&str] = if recipe == "cnn" { &["--image-size", "24"] } else { &[] };
+        let fixed =
+            ["train", "data", "--recipe", recipe, "--epochs", "1", "--val-split", "0.34", "--out", "m.st"];
+        let output = fixture.run(&[&fixed[..], size].concat());
+        assert_eq!(output.status.code(), Some(0), "{recipe}: {}", stderr(&output));
+        for want in
+            ["classes with a single training image: cubes", "classes without a validation image: cubes"]
+        {
+            assert!(stderr(&output).contains(want), "{recipe}: {}", stderr(&output));
+        }
     }
 }
 

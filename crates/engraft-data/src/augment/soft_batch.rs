@@ -73,6 +73,11 @@ impl SoftBatch {
         &self.labels
     }
 
+    /// The images and their labels.
+    pub fn into_parts(self) -> (Vec<FloatImage>, Vec<Vec<f32>>) {
+        (self.images, self.labels)
+    }
+
     /// `(height, width)` of every image, `None` if there is none.
     pub(super) fn size(&self) -> Option<(usize, usize)> {
         self.images.first().map(|image| (image.height, image.width))

@@ -1,44 +1,66 @@
 //! ZCA whitening: decorrelates values over a data set, and stays as close to the image as that allows.
 
+use serde::{Deserialize, Serialize};
+
 use super::{StandardizeError, eigen::symmetric_eigen};
 
 /// The whitening map, kept as its factors: as one matrix it would have a row and a column for every value of an image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Whitening {
     values: usize,
-    /// Per direction of the data: a unit vector and the factor along it.
-    directions: Vec<(Vec<f64>, f64)>,
+    /// Per direction of the data, the factor along it.
+    factors: Vec<f64>,
+    /// `[directions, values]`, unit vectors; kept apart from the rest in a file, since they are many.
+    #[serde(skip)]
+    pub directions: Vec<f32>,
 }
 
 /// The smaller of images and values per image: an eigenproblem of this size takes some ten seconds.
 const MAX_RANK: usize = 1024;
 
-/// 800 MB of directions.
+/// 400 MB of directions.
 const MAX_DIRECTION_VALUES: usize = 100_000_000;
 
 const LIMIT: &str = "1024 of one or the other, and 100 million values together";
 
 impl Whitening {
-    /// Learns from one row of values per image.
+    /// Refuses more images, or values of each, than can be learnt from in bounded time and memory.
+    pub fn check_size(images: usize, values: usize) -> Result<(), StandardizeError> {
+        let rank = images.min(values);
+        if rank > MAX_RANK || rank.saturating_mul(values) > MAX_DIRECTION_VALUES {
+            return Err(StandardizeError::TooLarge { images, values, limit: LIMIT });
+        }
+        Ok(())
+    }
+
+    /// Learns from one row of values per image, at least one, within [`Whitening::check_size`].
     ///
     /// Directions in which the data does not vary beyond the precision of its floats are left out; Keras divides their
     /// rounding errors by `epsilon`.
     ///
     /// Source: Keras' `ImageDataGenerator.fit`, the singular vectors of the data; here from the smaller of both products
     /// of the data with itself.
-    pub fn fit(rows: &[Vec<f64>], epsilon: f64) -> Result<Whitening, StandardizeError> {
+    pub fn fit(rows: &[Vec<f64>], epsilon: f64) -> Whitening {
         let (images, values) = (rows.len(), rows[0].len());
-        let rank = images.min(values);
-        if rank > MAX_RANK || rank.saturating_mul(values) > MAX_DIRECTION_VALUES {
-            return Err(StandardizeError::TooLarge { images, values, limit: LIMIT });
-        }
         let pairs = if values <= images { from_covariance(rows) } else { from_gram(rows) };
         let largest = pairs.iter().map(|(singular, _)| *singular).fold(0.0, f64::max);
         let smallest = largest * images.max(values) as f64 * f64::from(f32::EPSILON);
         let kept = pairs.into_iter().filter(|(singular, _)| *singular > smallest);
-        let factor = |singular: f64| (images as f64).sqrt() / (singular + epsilon);
-        let directions = kept.map(|(singular, direction)| (direction, factor(singular))).collect();
-        Ok(Whitening { values, directions })
+        let mut whitening = Whitening { values, factors: Vec::new(), directions: Vec::new() };
+        for (singular, direction) in kept {
+            whitening.factors.push((images as f64).sqrt() / (singular + epsilon));
+            whitening.directions.extend(direction.into_iter().map(|value| value as f32));
+        }
+        whitening
+    }
+
+    /// Whether all of it is there, and for images of `values` values.
+    pub fn is_complete(&self, values: usize) -> bool {
+        let len = self.factors.len().checked_mul(self.values);
+        let finite = self.factors.iter().all(|factor| factor.is_finite())
+            && self.directions.iter().all(|value| value.is_finite());
+        self.values == values && len == Some(self.directions.len()) && finite
     }
 
     /// Whitens the values of one image of `(height, width)`.
@@ -47,8 +69,10 @@ impl Whitening {
             return Err(StandardizeError::Size { found, expected: (self.values / 3 / found.1, found.1) });
         }
         let mut out = vec![0.0; values.len()];
-        for (direction, factor) in &self.directions {
-            add_scaled(&mut out, direction, factor * dot(direction, values));
+        for (direction, factor) in self.directions.chunks_exact(self.values).zip(&self.factors) {
+            let along: f64 = direction.iter().zip(&*values).map(|(&a, b)| f64::from(a) * b).sum();
+            let add = |(out, &value): (&mut f64, &f32)| *out += factor * along * f64::from(value);
+            out.iter_mut().zip(direction).for_each(add);
         }
         values.copy_from_slice(&out);
         Ok(())

@@ -47,7 +47,8 @@ impl CheckpointKey {
     /// Checks that a checkpoint with the settings `found` is one of this training.
     pub(super) fn check(&self, found: &BTreeMap<String, String>) -> Result<(), CheckpointProblem> {
         let names = self.0.keys().chain(found.keys());
-        match names.into_iter().find(|&name| self.0.get(name) != found.get(name)) {
+        let different = names.filter(|&name| self.0.get(name) != found.get(name));
+        match different.min_by_key(|name| DERIVED.iter().position(|derived| derived == name)) {
             None => Ok(()),
             Some(name) => {
                 let value = |settings: &BTreeMap<String, String>| {
@@ -59,6 +60,10 @@ impl CheckpointKey {
         }
     }
 }
+
+/// What differs as well where a setting does, and is told only where nothing else differs: a person knows the seed, but not the
+/// digest of the weights that it decides.
+const DERIVED: [&str; 4] = ["network", "training images", "validation images", "initial parameters"];
 
 /// A hostile file may hold names and values of any length.
 fn shortened(text: &str) -> String {

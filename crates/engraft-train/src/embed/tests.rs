@@ -42,7 +42,7 @@ fn space() -> FeatureSpace {
 }
 
 fn embedder<'a>(plan: &'a Plan, store: Option<&'a Store>) -> Embedder<'a> {
-    Embedder::new(vec![FeatureNetwork { plan, space: space() }], Filter::Bicubic, store)
+    Embedder::new(vec![FeatureNetwork { plan, standardizer: None, space: space() }], Filter::Bicubic, store)
 }
 
 /// Writes `count` different pictures, wider than high, so that fits differ.
@@ -115,6 +115,7 @@ fn networks_side_by_side_share_the_store_with_each_alone() {
     let (plans, store) = ([plan(), plan_of(2)], stores::store(&folder.path().join("store"), u64::MAX));
     let paths = pictures(folder.path(), 2);
     let network = |index: usize| FeatureNetwork {
+        standardizer: None,
         plan: &plans[index],
         space: FeatureSpace { backbone_sha256: index.to_string(), ..space() },
     };

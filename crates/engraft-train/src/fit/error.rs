@@ -97,6 +97,9 @@ pub enum FitError {
     Interrupted,
 }
 
+/// No larger learning rate is advised to anybody whose training diverges.
+const MODEST_RATE: f32 = 0.01;
+
 /// What to try when the loss is not finite.
 fn remedy(updates: u64, learning_rate: f32) -> String {
     if updates == 0 {
@@ -105,6 +108,6 @@ fn remedy(updates: u64, learning_rate: f32) -> String {
     }
     format!(
         "try a smaller learning rate, such as {}, or a cosine schedule with warm-up",
-        learning_rate / 10.0
+        (learning_rate / 10.0).min(MODEST_RATE)
     )
 }

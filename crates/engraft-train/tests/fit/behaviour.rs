@@ -148,7 +148,7 @@ fn a_loss_that_is_no_number_is_an_error_that_says_what_to_try() {
     let clouds = Clouds::new(1, 12, 1.0);
     let error = fit(&clouds, None, &options("sgd", 3e38, 9)).unwrap_err().to_string();
     assert!(error.contains("in epoch 1, batch ") && error.contains(", at learning rate 3"), "{error}");
-    assert!(error.contains("try a smaller learning rate, such as 3"), "{error}");
+    assert!(error.contains("try a smaller learning rate, such as 0.01,"), "{error}");
     let mut broken = clouds.clone();
     broken.images.fill(f32::NAN);
     let error = fit(&broken, None, &options("sgd", 0.1, 9)).unwrap_err().to_string();

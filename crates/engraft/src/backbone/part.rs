@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engraft_data::{DECODER_REVISION, Digest};
+use engraft_data::{DECODER_REVISION, Digest, Standardizer};
 use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
 use engraft_graph::{Graph, GraphBuilder, NamedTensors, Op};
 use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
@@ -31,6 +31,8 @@ pub(crate) struct BackbonePart {
     pub graph: Graph,
     pub weights: NamedTensors,
     pub plan: Plan,
+    /// What is done to the values of an image before; else the network takes its levels, 0..255.
+    pub standardizer: Option<Standardizer>,
 }
 
 impl BackbonePart {
@@ -59,7 +61,12 @@ impl BackbonePart {
     /// A network with its weights.
     pub fn compile(info: PartInfo, graph: Graph, weights: NamedTensors) -> Result<BackbonePart, EngineError> {
         let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
-        Ok(BackbonePart { info, graph, weights, plan })
+        Ok(BackbonePart { info, graph, weights, plan, standardizer: None })
+    }
+
+    /// The same network behind a standardisation of its input.
+    pub fn standardized(self, standardizer: Option<Standardizer>) -> BackbonePart {
+        BackbonePart { standardizer, ..self }
     }
 
     /// The same network with every value of its last map as its features, instead of the mean of each channel.
@@ -101,7 +108,8 @@ impl BackbonePart {
 
     /// The network as its features are made and named; fit and filter are filled in where images are embedded.
     pub fn feature_network(&self) -> FeatureNetwork<'_> {
-        FeatureNetwork { plan: &self.plan, space: self.feature_space() }
+        let (plan, standardizer) = (&self.plan, self.standardizer.as_ref());
+        FeatureNetwork { plan, standardizer, space: self.feature_space() }
     }
 
     fn feature_space(&self) -> FeatureSpace {
@@ -109,7 +117,7 @@ impl BackbonePart {
         FeatureSpace {
             // What a model file says of its weights is not believed: only the weights themselves decide features.
             backbone_sha256: tensors_digest(&self.weights).to_string(),
-            graph: graph_digest(&self.graph),
+            graph: network_digest(&self.graph, self.standardizer.as_ref()),
             output: self.graph.node(self.graph.output()).name.clone(),
             input: [side_px, side_px],
             feature_len: self.info.features,
@@ -124,8 +132,12 @@ impl BackbonePart {
     }
 }
 
-/// A network's description identifies it; the order of its fields is fixed.
-fn graph_digest(graph: &Graph) -> Digest {
-    let json = serde_json::to_vec(graph).expect("a graph of plain numbers and strings always serialises");
-    Digest::of(&json)
+/// A network's description identifies it, with what is done before it; the order of its fields is fixed.
+fn network_digest(graph: &Graph, standardizer: Option<&Standardizer>) -> Digest {
+    let plain = "plain numbers and strings always serialise";
+    let graph = Digest::of(&serde_json::to_vec(graph).expect(plain));
+    let Some(standardizer) = standardizer else { return graph };
+    let directions = standardizer.directions().unwrap_or_default();
+    let directions: Vec<u8> = directions.iter().flat_map(|value| value.to_le_bytes()).collect();
+    Digest::of_parts(&[&graph.0, &serde_json::to_vec(standardizer).expect(plain), &directions])
 }

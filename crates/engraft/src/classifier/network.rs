@@ -3,9 +3,13 @@
 //! What comes out is the same kind of model as any other: everything up to the layer before the class scores becomes the
 //! backbone of the model, and the class scores become its linear head.
 
+mod class_weights;
+mod feature_samples;
+mod few_images;
 mod image_part;
 mod job;
-mod samples;
+mod pixel_samples;
+mod targets;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +32,7 @@ use crate::{
     manifest::NetworkRecord,
     recipe::{LayerList, NetworkInput},
 };
+pub use class_weights::ClassWeights;
 use job::{Fitted, Job, job_fit};
 
 /// Choices of training a network.
@@ -37,11 +42,11 @@ pub struct NetworkTraining {
     pub recipe: String,
     /// The layers.
     pub layers: LayerList,
-    /// How weights follow their gradients. Its seed is that of [`TrainOptions`], and its class weights come from
-    /// [`NetworkTraining::balanced`].
+    /// How weights follow their gradients. Its seed is that of [`TrainOptions`], and its class weights are
+    /// [`NetworkTraining::class_weights`].
     pub fit: FitOptions,
-    /// Whether each class has the same weight in the loss, however many images it has.
-    pub balanced: bool,
+    /// How much the images of each class count.
+    pub class_weights: ClassWeights,
     /// Side of the square that a network on pixels reads, in pixels.
     pub image_size: usize,
     /// Share of each class that is set aside for validation, from 0 to below 1.
@@ -78,6 +83,7 @@ impl Classifier {
         network.check(options)?;
         let started = Instant::now();
         let mut found = find(data, options)?;
+        network.class_weights.check(&found.data.classes)?;
         network.set_validation_aside(&mut found.data)?;
         let scanned = Instant::now();
         let views = match network.layers.input {
@@ -91,11 +97,13 @@ impl Classifier {
         };
         let choosing = scanned.elapsed();
         found.data.skipped.extend(skipped);
+        let few_images = few_images::warnings(&train.labels, &found.data);
+        let class_weights = network.class_weights.of(&train.labels, &found.data.classes);
         let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, views, embedder: &embedder, progress };
-        let chosen = Chosen { fit: job_fit(options), l2: None, head, cv: None, warnings: Vec::new() };
+        let chosen = Chosen { fit: job_fit(options), l2: None, head, cv: None, warnings: few_images };
         let mut trained = training.finish(&train, chosen, choosing)?;
-        trained.network = Some(network.record(&fitted, options));
+        trained.network = Some(network.record(&fitted, options, class_weights));
         let seconds = training.seconds(scanned - started, choosing, started.elapsed());
         let header = training.header(&trained, &backbone);
         let mut report = training.report(&trained, &backbone, seconds);
@@ -130,7 +138,7 @@ impl NetworkTraining {
             let found = format!("set for the recipe {} on pixels", self.recipe);
             return out_of_range("--flatten", found, "a recipe on features");
         }
-        options.augment.as_ref().map_or(Ok(()), crate::augment::check_images_only)
+        Ok(())
     }
 
     /// Moves the first images of each class from the training part to the validation part.
@@ -166,11 +174,16 @@ impl NetworkTraining {
         options.augment.as_ref().filter(|_| self.layers.input == NetworkInput::Pixels)
     }
 
-    fn record(&self, fitted: &FittedNetwork, options: &TrainOptions) -> NetworkRecord {
+    fn record(
+        &self,
+        fitted: &FittedNetwork,
+        options: &TrainOptions,
+        class_weights: Option<Vec<f32>>,
+    ) -> NetworkRecord {
         NetworkRecord {
             recipe: self.recipe.clone(),
             layers: self.layers.clone(),
-            options: FitOptions { seed: options.seed, ..self.fit.clone() },
+            options: FitOptions { seed: options.seed, class_weights, ..self.fit.clone() },
             augment: self.drawn_each_epoch(options).cloned(),
             epochs: fitted.history.epochs.len(),
             epoch: fitted.epoch,

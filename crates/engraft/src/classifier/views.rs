@@ -35,9 +35,11 @@ impl ChosenViews {
         })
     }
 
-    /// Where training needs no views, since it draws copies anew in each epoch.
+    /// Where training needs no views, since it draws copies anew in each epoch. What it does to whole batches is not done to
+    /// what is judged.
     pub fn judged_only(options: &TrainOptions) -> Result<ChosenViews, Error> {
         let TrainOptions { tta, augment, seed, .. } = options;
+        let augment = augment.as_ref().map(Augmentation::of_images);
         Ok(ChosenViews { train: None, judged: checked("--tta", *tta, augment.as_ref(), *seed)? })
     }
 }
@@ -53,8 +55,8 @@ impl Classifier {
         let training = &self.header.training;
         let views = [&training.views, &training.tta].into_iter().flatten().map(|views| &views.augment);
         let drawn = training.network.iter().filter_map(|network| network.augment.as_ref());
-        let trained = views.chain(drawn).next();
-        let tta = checked("--tta", count, augment.or(trained), training.seed)?;
+        let trained = views.chain(drawn).next().map(Augmentation::of_images);
+        let tta = checked("--tta", count, augment.or(trained.as_ref()), training.seed)?;
         Ok(Classifier { tta, ..self })
     }
 }

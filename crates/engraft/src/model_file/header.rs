@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use engraft_data::Standardizer;
+use engraft_engine::EngineError;
 use engraft_graph::{Graph, NamedTensors, Shape};
 use engraft_train::LinearHead;
 use serde::{Deserialize, Serialize};
@@ -46,12 +48,19 @@ pub struct Preprocessing {
 pub(crate) struct StoredPart {
     pub backbone: PartInfo,
     pub graph: Graph,
+    /// What is done to the values of an image before, without the directions of whitening, which are a tensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standardizer: Option<Standardizer>,
 }
 
 impl StoredPart {
     /// The description of a network.
     pub fn of(part: &BackbonePart) -> StoredPart {
-        StoredPart { backbone: part.info.clone(), graph: part.graph.clone() }
+        StoredPart {
+            backbone: part.info.clone(),
+            graph: part.graph.clone(),
+            standardizer: part.standardizer.clone(),
+        }
     }
 }
 
@@ -66,6 +75,14 @@ impl Header {
             return Err(ModelProblem::Header(format!("network `{twin}` is named twice")));
         }
         self.parts.iter().try_for_each(StoredPart::check)
+    }
+
+    /// Takes in what the file holds as tensors: the directions of whitening before each network.
+    pub fn set_directions(&mut self, directions: Vec<Vec<f32>>) {
+        for (part, directions) in self.parts.iter_mut().zip(directions) {
+            part.standardizer =
+                part.standardizer.take().map(|standardizer| standardizer.with_directions(directions));
+        }
     }
 
     /// Checks classes, scores and head against each other and against the networks.
@@ -95,10 +112,17 @@ impl Header {
         Ok(())
     }
 
-    /// Checks that each network has all its weights, in `weights` at its position, and no others.
+    /// Checks that each network has all its weights, in `weights` at its position, and no others, and that what is done
+    /// before it is known as a whole.
     pub fn check_weights(&self, weights: &[NamedTensors]) -> Result<(), ModelProblem> {
         for (index, (part, weights)) in self.parts.iter().zip(weights).enumerate() {
             part.graph.check_weights(weights)?;
+            let values = 3 * part.backbone.input_size.pow(2);
+            if part.standardizer.as_ref().is_some_and(|standardizer| !standardizer.is_usable(values)) {
+                let name = &part.backbone.name;
+                let problem = format!("the standardisation of network `{name}` is incomplete or not finite");
+                return Err(ModelProblem::Header(problem));
+            }
             let used: HashSet<String> = part.graph.weights().into_iter().map(|spec| spec.name).collect();
             if let Some((name, _)) = weights.iter().find(|(name, _)| !used.contains(*name)) {
                 let problem = format!("unknown tensor `{}`", tensor_name(index, name));
@@ -110,6 +134,12 @@ impl Header {
 }
 
 impl StoredPart {
+    /// The network with its weights.
+    pub fn compile(&self, weights: NamedTensors) -> Result<BackbonePart, EngineError> {
+        let part = BackbonePart::compile(self.backbone.clone(), self.graph.clone(), weights)?;
+        Ok(part.standardized(self.standardizer.clone()))
+    }
+
     fn check(&self) -> Result<(), ModelProblem> {
         let PartInfo { name, input_size: side, features, .. } = &self.backbone;
         let input = self.graph.nodes().first().map(|node| node.shape);

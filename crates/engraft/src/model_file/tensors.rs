@@ -1,24 +1,46 @@
-//! The tensors of a model file: those of the head and those of each network, under names of their own.
+//! The tensors of a model file: those of the head, and those of each network and of the whitening before it, under names
+//! of their own.
 
 use std::collections::BTreeMap;
 
-use engraft_data::Digest;
+use engraft_data::{Digest, Standardizer};
 use engraft_graph::{NamedTensors, Tensor};
 use engraft_train::LinearHead;
 
+use super::StoredPart;
 use crate::{error::ModelProblem, tensors_digest::tensors_digest};
 
 const HEAD: &str = "head/";
 const BACKBONE: &str = "backbone/";
+const WHITENING: &str = "whitening/";
 
 /// What a weight of the network at `index` is called in the file.
 pub fn tensor_name(index: usize, weight: &str) -> String {
     format!("{BACKBONE}{index}/{weight}")
 }
 
+/// The tensors of a model that is read.
+pub struct Split {
+    pub head: LinearHead,
+    /// Of each network.
+    pub weights: Vec<NamedTensors>,
+    /// The directions of whitening before each network; of networks without it they are empty.
+    pub directions: Vec<Vec<f32>>,
+}
+
 /// All tensors of a model.
-pub fn joined(head: &LinearHead, weights: &[&NamedTensors]) -> Result<NamedTensors, ModelProblem> {
+pub fn joined(
+    head: &LinearHead,
+    weights: &[&NamedTensors],
+    parts: &[StoredPart],
+) -> Result<NamedTensors, ModelProblem> {
     let mut tensors = head_tensors(head)?;
+    for (index, part) in parts.iter().enumerate() {
+        if let Some(directions) = part.standardizer.as_ref().and_then(Standardizer::directions) {
+            let tensor = Tensor::from_f32(vec![directions.len()], directions.to_vec())?;
+            tensors.insert(format!("{WHITENING}{index}"), tensor)?;
+        }
+    }
     for (index, weights) in weights.iter().enumerate() {
         for (name, tensor) in weights.iter() {
             tensors.insert(tensor_name(index, name), tensor.clone())?;
@@ -27,20 +49,26 @@ pub fn joined(head: &LinearHead, weights: &[&NamedTensors]) -> Result<NamedTenso
     Ok(tensors)
 }
 
-/// The head, and the weights of each of `parts` networks.
-pub fn split(tensors: NamedTensors, parts: usize) -> Result<(LinearHead, Vec<NamedTensors>), ModelProblem> {
-    let mut weights = vec![NamedTensors::new(); parts];
+/// What belongs to each of `parts` networks, and the head.
+pub fn split(tensors: NamedTensors, parts: &[StoredPart]) -> Result<Split, ModelProblem> {
+    let mut weights = vec![NamedTensors::new(); parts.len()];
+    let mut directions = vec![Vec::new(); parts.len()];
+    let whitens = |index: &usize| {
+        parts.get(*index).is_some_and(|part| part.standardizer.as_ref().is_some_and(Standardizer::whitens))
+    };
     let mut head = BTreeMap::new();
     for (name, tensor) in tensors {
-        if let Some((index, weight)) = part_and_weight(&name).filter(|(index, _)| *index < parts) {
+        if let Some((index, weight)) = part_and_weight(&name).filter(|(index, _)| *index < parts.len()) {
             weights[index].insert(weight, tensor)?;
+        } else if let Some(index) = name.strip_prefix(WHITENING).and_then(number).filter(whitens) {
+            directions[index] = tensor.to_f32().into_owned();
         } else if let Some(role) = name.strip_prefix(HEAD) {
             head.insert(role.to_owned(), tensor.to_f32().into_owned());
         } else {
             return Err(ModelProblem::Header(format!("unknown tensor `{name}`")));
         }
     }
-    Ok((head_of(head)?, weights))
+    Ok(Split { head: head_of(head)?, weights, directions })
 }
 
 /// Identifies a model's whole content: the header and every tensor.
@@ -73,8 +101,11 @@ fn head_tensors(head: &LinearHead) -> Result<NamedTensors, ModelProblem> {
 /// The network and the weight that a tensor's name stands for; no number is written in two ways.
 fn part_and_weight(name: &str) -> Option<(usize, &str)> {
     let (index, weight) = name.strip_prefix(BACKBONE)?.split_once('/')?;
-    let number: usize = index.parse().ok()?;
-    (number.to_string() == index).then_some((number, weight))
+    Some((number(index)?, weight))
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|number: &usize| number.to_string() == text)
 }
 
 #[cfg(test)]

@@ -45,8 +45,12 @@ pub enum RecipeLayer {
         /// What is applied to the result.
         activation: Option<Activation>,
     },
-    /// Batch normalisation, epsilon 1e-3.
-    BatchNorm,
+    /// Batch normalisation; its moving statistics have momentum 0.99.
+    BatchNorm {
+        /// Added to the variance before the square root.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+    },
     /// An element-wise function.
     Activation {
         /// Which.
@@ -76,7 +80,9 @@ pub enum RecipeLayer {
 }
 
 /// Keras' `BatchNormalization`.
-const EPSILON: f32 = 1e-3;
+fn epsilon() -> f32 {
+    1e-3
+}
 
 fn one() -> usize {
     1
@@ -97,7 +103,7 @@ impl RecipeLayer {
             RecipeLayer::Conv2d { .. } => "conv2d",
             RecipeLayer::DepthwiseConv2d { .. } => "depthwise_conv2d",
             RecipeLayer::Dense { .. } => "dense",
-            RecipeLayer::BatchNorm => "batch_norm",
+            RecipeLayer::BatchNorm { .. } => "batch_norm",
             RecipeLayer::Activation { .. } => "activation",
             RecipeLayer::MaxPool2d { .. } => "max_pool2d",
             RecipeLayer::AveragePool2d { .. } => "average_pool2d",
@@ -127,8 +133,8 @@ impl RecipeLayer {
                 Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, bias: true })
             }
             RecipeLayer::Dense { units, .. } => Op::Dense(engraft_graph::Dense { units, bias: true }),
-            RecipeLayer::BatchNorm => {
-                Op::BatchNorm(BatchNorm { epsilon: EPSILON, scale: true, center: true })
+            RecipeLayer::BatchNorm { epsilon } => {
+                Op::BatchNorm(BatchNorm { epsilon, scale: true, center: true })
             }
             RecipeLayer::Activation { function } => Op::Activation(function),
             RecipeLayer::MaxPool2d { window } => Op::MaxPool2d(windows(window)),

@@ -12,7 +12,7 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkInput {
-    /// An image, scaled to -1..1.
+    /// An image, scaled to -1..1 unless the augmentation standardises it.
     Pixels,
     /// The features of a frozen backbone.
     Features,
@@ -46,6 +46,26 @@ pub struct LayerList {
     pub layers: Vec<RecipeLayer>,
 }
 
+/// What a network reads, `[height, width, channels]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InputMap {
+    /// Levels of an image, 0..255, which are scaled to -1..1.
+    Levels([usize; 3]),
+    /// Values of an image that are standardised before, and so taken as they are.
+    Standardized([usize; 3]),
+    /// Features, as a map of one pixel.
+    Features([usize; 3]),
+}
+
+impl InputMap {
+    /// `[height, width, channels]`
+    pub fn shape(self) -> [usize; 3] {
+        match self {
+            InputMap::Levels(shape) | InputMap::Standardized(shape) | InputMap::Features(shape) => shape,
+        }
+    }
+}
+
 /// The node that scores the classes.
 pub(crate) const PREDICTIONS: &str = "predictions";
 
@@ -61,18 +81,18 @@ impl LayerList {
     /// [`Error::Data`] that says what in the file is wrong.
     pub fn read(path: &Path) -> Result<LayerList, Error> {
         let bytes = engraft_data::read_bytes(path, MAX_FILE_BYTES)
-            .map_err(|error| Error::data(path, &format!("cannot be read: {error}")))?;
+            .map_err(|error| Error::data(path, &error.to_string()))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Error::data(path, "not text, expected TOML"))?;
         text.parse().map_err(|problem: String| Error::data(path, problem.trim_end()))
     }
 
-    /// The network to be trained, for `classes` classes and an input of `[height, width, channels]`.
+    /// The network to be trained, for `classes` classes.
     ///
     /// # Errors
     /// [`GraphError`] that names the layer whose shape is wrong.
-    pub(crate) fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph, GraphError> {
+    pub(crate) fn graph(&self, input: InputMap, classes: usize) -> Result<Graph, GraphError> {
         let mut net = GraphBuilder::new();
-        let x = self.add_input(&mut net, input)?;
+        let x = add_input(&mut net, input)?;
         let x = self.add_layers(&mut net, x)?;
         let x = net.dense(PREDICTIONS, x, classes)?;
         let output = net.activation("probabilities", x, Activation::Softmax)?;
@@ -80,9 +100,9 @@ impl LayerList {
     }
 
     /// The part of that network before the class scores, so that what remains is a linear classifier.
-    pub(crate) fn hidden_graph(&self, input: [usize; 3]) -> Result<Graph, GraphError> {
+    pub(crate) fn hidden_graph(&self, input: InputMap) -> Result<Graph, GraphError> {
         let mut net = GraphBuilder::new();
-        let x = self.add_input(&mut net, input)?;
+        let x = add_input(&mut net, input)?;
         let output = self.add_layers(&mut net, x)?;
         net.finish(output)
     }
@@ -93,17 +113,6 @@ impl LayerList {
         let features = net.append(backbone, str::to_owned)?;
         let output = self.add_layers(&mut net, features)?;
         net.finish(output)
-    }
-
-    /// Images go from 0..255 to -1..1; features come as a map of one pixel.
-    fn add_input(&self, net: &mut GraphBuilder, input: [usize; 3]) -> Result<NodeId, GraphError> {
-        let x = net.input("input", input)?;
-        match self.input {
-            NetworkInput::Pixels => {
-                net.node("scale", Op::Rescale { scale: vec![1.0 / 127.5], offset: vec![-1.0] }, &[x])
-            }
-            NetworkInput::Features => net.flatten("features", x),
-        }
     }
 
     /// Every layer under its own name, `head_dense`, `head_dense_1` and so on: no layer of a backbone is called so.
@@ -122,6 +131,20 @@ impl LayerList {
             Shape::Vector { .. } => Ok(x),
             // What scores the classes reads a vector.
             Shape::Map { .. } => net.flatten("head_features", x),
+        }
+    }
+}
+
+fn add_input(net: &mut GraphBuilder, input: InputMap) -> Result<NodeId, GraphError> {
+    match input {
+        InputMap::Levels(shape) => {
+            let x = net.input("input", shape)?;
+            net.node("scale", Op::Rescale { scale: vec![1.0 / 127.5], offset: vec![-1.0] }, &[x])
+        }
+        InputMap::Standardized(shape) => net.input("input", shape),
+        InputMap::Features(shape) => {
+            let x = net.input("input", shape)?;
+            net.flatten("features", x)
         }
     }
 }
@@ -150,7 +173,7 @@ mod tests {
     fn layers_are_numbered_and_end_in_a_vector() {
         let convolution = "[[layer]]\ntype = \"conv2d\"\nfilters = 2\nkernel = 3\nactivation = \"relu\"\n";
         let layers = list(&format!("input = \"pixels\"\n{convolution}{convolution}"));
-        let graph = layers.graph([6, 6, 3], 4).unwrap();
+        let graph = layers.graph(InputMap::Levels([6, 6, 3]), 4).unwrap();
         let names: Vec<&str> = graph.nodes().iter().map(|node| &*node.name).collect();
         let want = [
             "input",
@@ -164,7 +187,9 @@ mod tests {
             "probabilities",
         ];
         assert_eq!(names, want);
-        assert_eq!(layers.hidden_graph([6, 6, 3]).unwrap().output_shape(), Shape::vector(2 * 2 * 2));
+        let hidden = layers.hidden_graph(InputMap::Standardized([6, 6, 3])).unwrap();
+        assert_eq!(hidden.output_shape(), Shape::vector(2 * 2 * 2));
+        assert!(hidden.nodes().iter().all(|node| node.name != "scale"), "what is standardised is not scaled");
     }
 
     #[test]
@@ -175,7 +200,8 @@ mod tests {
         let pool = net.global_average_pool2d("pool", image).unwrap();
         let whole = layers.on_backbone(&net.finish(pool).unwrap()).unwrap();
         assert_eq!(whole.output_shape(), Shape::vector(7));
-        assert_eq!(whole.parameter_count(), layers.hidden_graph([1, 1, 3]).unwrap().parameter_count());
+        let alone = layers.hidden_graph(InputMap::Features([1, 1, 3])).unwrap();
+        assert_eq!(whole.parameter_count(), alone.parameter_count());
     }
 
     #[test]
@@ -194,8 +220,11 @@ mod tests {
             let error = text.parse::<LayerList>().unwrap_err();
             assert!(error.contains(want), "{text}: {error}");
         }
+        let norm = list("input = \"pixels\"\n[[layer]]\ntype = \"batch_norm\"\nepsilon = -1\n");
+        let error = norm.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
+        assert_eq!(error, "node `head_batch_norm` has epsilon -1, expected a finite number of at least 0");
         let kernel = list("input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 2\nkernel = 9\n");
-        let error = kernel.graph([6, 6, 3], 2).unwrap_err().to_string();
+        let error = kernel.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
         assert!(error.contains("head_conv2d") && error.contains('9'), "{error}");
     }
 }

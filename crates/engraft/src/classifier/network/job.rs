@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engraft_data::{Dataset, Fit, Sample, Skipped};
+use engraft_data::{Dataset, Fit, Sample, Skipped, Standardization, Standardizer, augment::FloatImage};
 use engraft_engine::PlanOptions;
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
@@ -11,16 +11,14 @@ use engraft_train::{
 };
 
 use super::{
-    NetworkTraining,
-    image_part::ImagePart,
-    samples::{FeatureSamples, PixelSamples},
+    NetworkTraining, feature_samples::FeatureSamples, image_part::ImagePart, pixel_samples::PixelSamples,
 };
 use crate::{
     Error,
     backbone::{Backbone, BackbonePart, PartInfo},
     classifier::{TrainOptions, train::check_classes},
     embedded_part::{self, EmbeddedPart},
-    recipe::PREDICTIONS,
+    recipe::{InputMap, PREDICTIONS},
     tensors_digest::tensors_digest,
 };
 
@@ -63,15 +61,27 @@ impl Job<'_> {
         let classes = self.data.classes.len();
         let augment = self.network.drawn_each_epoch(self.options);
         let augmented = augment.map(|augment| (augment, self.options.seed));
-        let training = PixelSamples::new(&train, classes, augmented);
-        let validation = validation.as_ref().map(|part| PixelSamples::new(part, classes, None));
-        let input = [*image_size, *image_size, 3];
+        let standardizer = self.standardizer(&train)?;
+        let training = PixelSamples::new(&train, classes, standardizer.as_ref()).augmented(augmented);
+        let validation =
+            validation.as_ref().map(|part| PixelSamples::new(part, classes, standardizer.as_ref()));
+        let shape = [*image_size, *image_size, 3];
+        let input =
+            if standardizer.is_some() { InputMap::Standardized(shape) } else { InputMap::Levels(shape) };
         let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
         let fitted = self.fit(input, &training, &train.part.labels, validation)?;
         let (weights, head) = split(&fitted.parameters)?;
         let graph = layers.hidden_graph(input)?;
-        let backbone = backbone_of(recipe.clone(), graph, weights, *image_size)?;
+        let part = part_of(recipe.clone(), graph, weights, *image_size)?;
+        let backbone = Backbone::of_parts(vec![part.standardized(standardizer)]);
         Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
+    }
+
+    /// What the augmentation asks for, learnt from the training images as they are before they are augmented.
+    fn standardizer(&self, train: &ImagePart) -> Result<Option<Standardizer>, Error> {
+        let settings = self.options.augment.as_ref().map(|augment| Standardization::from(augment.settings()));
+        let Some(settings) = settings.filter(|settings| !settings.is_identity()) else { return Ok(None) };
+        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from))?))
     }
 
     pub fn on_features(&self, backbone: Option<Backbone>) -> Result<Fitted, Error> {
@@ -93,13 +103,14 @@ impl Job<'_> {
         let training = FeatureSamples::new(&train, features, classes);
         let validation = validation.as_ref().map(|part| FeatureSamples::new(part, features, classes));
         let validation = validation.as_ref().map(|samples| samples as &dyn Samples);
-        let fitted = self.fit([1, 1, features], &training, &train.labels, validation)?;
+        let fitted = self.fit(InputMap::Features([1, 1, features]), &training, &train.labels, validation)?;
         let (mut weights, head) = split(&fitted.parameters)?;
         for (name, tensor) in frozen.parts()[0].weights.iter() {
             weights.insert(name, tensor.clone())?;
         }
         let graph = layers.on_backbone(&graph)?;
-        let backbone = backbone_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let part = part_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let backbone = Backbone::of_parts(vec![part]);
         train.features = Vec::new();
         Ok(Fitted { train, backbone, head, fitted, skipped })
     }
@@ -116,16 +127,20 @@ impl Job<'_> {
 
     fn fit(
         &self,
-        input: [usize; 3],
+        input: InputMap,
         training: &dyn Samples,
         labels: &[usize],
         validation: Option<&dyn Samples>,
     ) -> Result<FittedNetwork, Error> {
-        let NetworkTraining { layers, fit, balanced, checkpoint, resume, .. } = self.network;
+        let NetworkTraining { layers, fit, class_weights, checkpoint, resume, .. } = self.network;
         let classes = self.data.classes.len();
-        let graph = layers.graph(input, classes)?;
+        let graph = layers.graph(input, classes).map_err(|problem| Error::Layers {
+            network: self.network.recipe.clone(),
+            input: input.shape(),
+            problem: Box::new(problem),
+        })?;
         let initial = initial_parameters(&graph, self.options.seed)?;
-        let class_weights = balanced.then(|| balanced_weights(labels, classes));
+        let class_weights = class_weights.of(labels, &self.data.classes);
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
@@ -178,32 +193,12 @@ fn split(parameters: &NamedTensors) -> Result<(NamedTensors, LinearHead), Error>
     Ok((hidden, LinearHead::new(vec![0.0; features], vec![1.0; features], weight, bias)?))
 }
 
-fn backbone_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<Backbone, Error> {
+fn part_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<BackbonePart, Error> {
     let info = PartInfo {
         name,
         weights_sha256: tensors_digest(&weights).to_string(),
         input_size: side,
         features: graph.output_shape().len(),
     };
-    Ok(Backbone::of_parts(vec![BackbonePart::compile(info, graph, weights)?]))
-}
-
-/// `images / (classes * images of the class)`, as scikit-learn's `class_weight="balanced"`; 0 for a class without images.
-fn balanced_weights(labels: &[usize], classes: usize) -> Vec<f32> {
-    let mut counts = vec![0_usize; classes];
-    labels.iter().for_each(|&label| counts[label] += 1);
-    let present = counts.iter().filter(|&&count| count > 0).count();
-    let weight = |count: usize| if count == 0 { 0.0 } else { labels.len() as f32 / (present * count) as f32 };
-    counts.into_iter().map(weight).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn balanced_classes_weigh_the_same() {
-        assert_eq!(balanced_weights(&[0, 0, 0, 2], 3), [4.0 / 6.0, 0.0, 2.0]);
-        assert_eq!(balanced_weights(&[0, 1], 2), [1.0, 1.0]);
-    }
+    Ok(BackbonePart::compile(info, graph, weights)?)
 }
