@@ -97,6 +97,11 @@ impl Gemm<'_> {
     /// # Panics
     /// If a slice is too short for its layout, or the weights do not have the shape stated.
     pub fn run(self, output: &mut [f32]) {
+        self.run_before(self.weights, output);
+    }
+
+    /// As [`Gemm::run`]; meanwhile the beginning of `next`, which is multiplied next, is fetched into the cache.
+    pub(crate) fn run_before(self, next: &PackedMatrix, output: &mut [f32]) {
         let (isa, columns) = (self.weights.isa, self.weights.columns());
         assert_eq!(self.weights.rows(), self.segments.count * self.segments.len, "length of the sums");
         assert!(
@@ -104,12 +109,13 @@ impl Gemm<'_> {
             "{} output columns for {columns} columns of weights",
             self.output_columns
         );
-        isa.run(GemmInto { gemm: self, output });
+        isa.run(GemmInto { gemm: self, next, output });
     }
 }
 
 struct GemmInto<'a> {
     gemm: Gemm<'a>,
+    next: &'a PackedMatrix,
     output: &'a mut [f32],
 }
 
@@ -118,11 +124,13 @@ impl SimdOp for GemmInto<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let GemmInto { gemm, output } = self;
+        let GemmInto { gemm, next, output } = self;
         for block in Block::all(&gemm) {
+            // After its last panel another block begins with the first.
+            let next = if block.is_last(&gemm) { next } else { gemm.weights };
             for (panel, _) in gemm.weights.panels() {
                 for part in Part::all(gemm.segments, panel.vectors * I::LANES) {
-                    block.multiply(isa, &gemm, panel, &part, output);
+                    block.multiply(isa, &gemm, panel, &part, next, output);
                 }
             }
             if let Some(activation) = gemm.activation {
@@ -219,19 +227,30 @@ impl Block {
         (LARGE_BLOCK_ELEMENTS / row_len).max(BLOCK_ROWS)
     }
 
+    fn is_last(&self, gemm: &Gemm) -> bool {
+        self.first_run + self.run_count == gemm.run_count && self.first_row + self.run_len == gemm.run_len
+    }
+
     fn offset(&self, layout: RowLayout) -> usize {
         layout.offset(self.first_run, self.first_row)
     }
 
     /// Adds the products of one part of the sums, for the columns of one panel; the first part starts with the bias, the
-    /// last one finishes.
+    /// last one finishes. `next` comes after the last panel.
     #[inline(always)]
-    fn multiply<I: Isa>(&self, isa: I, gemm: &Gemm, panel: Panel, part: &Part, output: &mut [f32]) {
+    fn multiply<I: Isa>(
+        &self,
+        isa: I,
+        gemm: &Gemm,
+        panel: Panel,
+        part: &Part,
+        next: &PackedMatrix,
+        output: &mut [f32],
+    ) {
         let width = panel.vectors * I::LANES;
         let weights = &gemm.weights.values()[panel.start + part.first * width..];
-        let (weights, next) = weights.split_at((1 + part.len()) * width);
-        // After the last panel the next block begins with the first.
-        let next = if next.is_empty() { gemm.weights.values() } else { next };
+        let (weights, following) = weights.split_at((1 + part.len()) * width);
+        let following = if following.is_empty() { next.values() } else { following };
         let is_last = part.end() == gemm.weights.rows();
         PanelProduct {
             input: &gemm.input[self.offset(gemm.input_layout) + part.offset..],
@@ -239,7 +258,7 @@ impl Block {
             segments: part.segments,
             element_stride: 1,
             panel: weights,
-            next_panel: &next[..weights.len().min(next.len())],
+            next_panel: &following[..weights.len().min(following.len())],
             vectors: panel.vectors,
             columns: width.min(gemm.output_columns - panel.first_column),
             run_count: self.run_count,

@@ -36,6 +36,7 @@ mod pool2d;
 mod softmax;
 mod softmax_cross_entropy;
 mod window;
+mod winograd_conv2d;
 
 pub use activation::Activation;
 pub use aligned_buffer::AlignedBuffer;
@@ -61,3 +62,4 @@ pub use pool2d::{Pool2d, PoolKind};
 pub use softmax::softmax;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use window::Window;
+pub use winograd_conv2d::{PackedWinograd, WinogradConv2d};
