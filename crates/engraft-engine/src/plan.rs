@@ -10,6 +10,7 @@ mod lower;
 mod memory;
 mod network;
 mod profile;
+mod winograd;
 mod worker;
 
 use std::sync::{Mutex, PoisonError};
@@ -115,7 +116,9 @@ impl Plan {
 
     /// Memory of one worker, in bytes.
     pub fn worker_bytes(&self) -> usize {
-        self.network.slot_lens.iter().chain(&self.network.kept_lens).sum::<usize>() * size_of::<f32>()
+        let network = &self.network;
+        let buffers = network.slot_lens.iter().chain(&network.kept_lens).sum::<usize>();
+        (buffers + network.scratch_len) * size_of::<f32>()
     }
 
     /// Runs one image of bytes on the calling thread.

@@ -4,10 +4,13 @@
 //! equal length. A dense layer or a 1x1 convolution has one segment, the channels of a pixel; a k x k convolution has k,
 //! one for each kernel row.
 //!
+//! Long sums are computed in parts, between which they stand in the output: storing and loading them changes no bit.
+//!
 //! Source: ONNX `Gemm` and `Conv` operators; the blocking follows Goto and van de Geijn, "Anatomy of high-performance
 //! matrix multiplication" (2008).
 
 use crate::arch::{Isa, PanelProduct, SimdOp};
+use crate::packed_matrix::Panel;
 use crate::{Activation, Clamp, PackedMatrix};
 
 /// Where rows lie in a slice: in runs (the rows of an image) of neighbours (its pixels).
@@ -94,6 +97,11 @@ impl Gemm<'_> {
     /// # Panics
     /// If a slice is too short for its layout, or the weights do not have the shape stated.
     pub fn run(self, output: &mut [f32]) {
+        self.run_before(self.weights, output);
+    }
+
+    /// As [`Gemm::run`]; meanwhile the beginning of `next`, which is multiplied next, is fetched into the cache.
+    pub(crate) fn run_before(self, next: &PackedMatrix, output: &mut [f32]) {
         let (isa, columns) = (self.weights.isa, self.weights.columns());
         assert_eq!(self.weights.rows(), self.segments.count * self.segments.len, "length of the sums");
         assert!(
@@ -101,12 +109,13 @@ impl Gemm<'_> {
             "{} output columns for {columns} columns of weights",
             self.output_columns
         );
-        isa.run(GemmInto { gemm: self, output });
+        isa.run(GemmInto { gemm: self, next, output });
     }
 }
 
 struct GemmInto<'a> {
     gemm: Gemm<'a>,
+    next: &'a PackedMatrix,
     output: &'a mut [f32],
 }
 
@@ -115,37 +124,54 @@ impl SimdOp for GemmInto<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let GemmInto { gemm, output } = self;
+        let GemmInto { gemm, next, output } = self;
         for block in Block::all(&gemm) {
-            let next_panels = gemm.weights.panels().cycle().skip(1);
-            for ((panel, values), (_, next_panel)) in gemm.weights.panels().zip(next_panels) {
-                let width = panel.vectors * I::LANES;
-                PanelProduct {
-                    input: &gemm.input[block.offset(gemm.input_layout)..],
-                    input_layout: gemm.input_layout,
-                    segments: gemm.segments,
-                    element_stride: 1,
-                    panel: values,
-                    next_panel,
-                    vectors: panel.vectors,
-                    columns: width.min(gemm.output_columns - panel.first_column),
-                    run_count: block.run_count,
-                    run_len: block.run_len,
-                    output: &mut output[block.offset(gemm.output_layout) + panel.first_column..],
-                    output_layout: gemm.output_layout,
-                    residual: gemm.residual.map(|Residual { values, layout }| {
-                        let values = &values[block.offset(layout) + panel.first_column..];
-                        Residual { values, layout }
-                    }),
-                    accumulate: false,
-                    clamp: gemm.clamp,
+            // After its last panel another block begins with the first.
+            let next = if block.is_last(&gemm) { next } else { gemm.weights };
+            for (panel, _) in gemm.weights.panels() {
+                for part in Part::all(gemm.segments, panel.vectors * I::LANES) {
+                    block.multiply(isa, &gemm, panel, &part, next, output);
                 }
-                .run(isa);
             }
             if let Some(activation) = gemm.activation {
                 block.activate(isa, activation, &gemm, output);
             }
         }
+    }
+}
+
+/// Neighbouring elements of a sum, whose weights stay in the first-level cache while all rows of a block meet them.
+struct Part {
+    /// Number of the first element.
+    first: usize,
+    /// Where it lies in a row.
+    offset: usize,
+    segments: Segments,
+}
+
+impl Part {
+    /// Parts of nearly equal length for a panel of that width: whole segments, or pieces of one.
+    fn all(segments: Segments, width: usize) -> impl Iterator<Item = Part> {
+        let Segments { count, len, stride } = segments;
+        let most = MOST_PART_WEIGHTS / width;
+        let len_step = equal_parts(len, most);
+        let count_step = if len_step < len { 1 } else { equal_parts(count, most / len.max(1)) };
+        (0..count.max(1)).step_by(count_step).flat_map(move |segment| {
+            let count = count_step.min(count - segment);
+            (0..len.max(1)).step_by(len_step).map(move |element| Part {
+                first: segment * len + element,
+                offset: segment * stride + element,
+                segments: Segments { count, len: len_step.min(len - element), stride },
+            })
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.segments.count * self.segments.len
+    }
+
+    fn end(&self) -> usize {
+        self.first + self.len()
     }
 }
 
@@ -157,15 +183,18 @@ struct Block {
     run_len: usize,
 }
 
+/// Most weights of a part in one panel: three quarters of a first-level cache of 48 KiB.
+const MOST_PART_WEIGHTS: usize = 9 << 10;
+
 /// Weights up to this size stay in the second-level cache while blocks of rows go by.
 const SMALL_WEIGHTS_BYTES: usize = 256 << 10;
 
-/// Elements of the input in a block where the weights are small: it stays in the first-level cache.
-const SMALL_BLOCK_ELEMENTS: usize = 4 << 10;
+/// Elements of the input in a block where the weights are small: both are in the second-level cache.
+const SMALL_BLOCK_ELEMENTS: usize = 16 << 10;
 
 /// The same where the weights are large: they are read as few times as possible, while the input stays in the
 /// second-level cache.
-const LARGE_BLOCK_ELEMENTS: usize = 160 << 10;
+const LARGE_BLOCK_ELEMENTS: usize = 320 << 10;
 
 /// A height that all tile heights divide well.
 const BLOCK_ROWS: usize = 24;
@@ -198,8 +227,52 @@ impl Block {
         (LARGE_BLOCK_ELEMENTS / row_len).max(BLOCK_ROWS)
     }
 
+    fn is_last(&self, gemm: &Gemm) -> bool {
+        self.first_run + self.run_count == gemm.run_count && self.first_row + self.run_len == gemm.run_len
+    }
+
     fn offset(&self, layout: RowLayout) -> usize {
         layout.offset(self.first_run, self.first_row)
+    }
+
+    /// Adds the products of one part of the sums, for the columns of one panel; the first part starts with the bias, the
+    /// last one finishes. `next` comes after the last panel.
+    #[inline(always)]
+    fn multiply<I: Isa>(
+        &self,
+        isa: I,
+        gemm: &Gemm,
+        panel: Panel,
+        part: &Part,
+        next: &PackedMatrix,
+        output: &mut [f32],
+    ) {
+        let width = panel.vectors * I::LANES;
+        let weights = &gemm.weights.values()[panel.start + part.first * width..];
+        let (weights, following) = weights.split_at((1 + part.len()) * width);
+        let following = if following.is_empty() { next.values() } else { following };
+        let is_last = part.end() == gemm.weights.rows();
+        PanelProduct {
+            input: &gemm.input[self.offset(gemm.input_layout) + part.offset..],
+            input_layout: gemm.input_layout,
+            segments: part.segments,
+            element_stride: 1,
+            panel: weights,
+            next_panel: &following[..weights.len().min(following.len())],
+            vectors: panel.vectors,
+            columns: width.min(gemm.output_columns - panel.first_column),
+            run_count: self.run_count,
+            run_len: self.run_len,
+            output: &mut output[self.offset(gemm.output_layout) + panel.first_column..],
+            output_layout: gemm.output_layout,
+            residual: gemm.residual.filter(|_| is_last).map(|Residual { values, layout }| {
+                let values = &values[self.offset(layout) + panel.first_column..];
+                Residual { values, layout }
+            }),
+            accumulate: part.first > 0,
+            clamp: gemm.clamp.filter(|_| is_last),
+        }
+        .run(isa);
     }
 
     /// Applies a function to the block's output, which is still in the cache.

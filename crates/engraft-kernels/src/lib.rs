@@ -37,6 +37,7 @@ mod softmax;
 mod softmax_cross_entropy;
 mod sparse_gradient;
 mod window;
+mod winograd_conv2d;
 
 pub use activation::Activation;
 pub use aligned_buffer::AlignedBuffer;
@@ -63,3 +64,4 @@ pub use softmax::softmax;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use sparse_gradient::{SparseGradient, Term, Terms};
 pub use window::Window;
+pub use winograd_conv2d::{PackedWinograd, WinogradConv2d};

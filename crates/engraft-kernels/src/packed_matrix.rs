@@ -52,7 +52,7 @@ pub(crate) struct Panel {
     /// Its first column.
     pub first_column: usize,
     /// Where it starts in the packed values.
-    start: usize,
+    pub start: usize,
     /// Elements it takes.
     len: usize,
 }
@@ -141,6 +141,11 @@ impl PackedMatrix {
     /// Memory it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of_val::<[f32]>(&self.values)
+    }
+
+    /// All packed values, panel by panel.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
     }
 
     /// The panels with their packed values, from left to right.

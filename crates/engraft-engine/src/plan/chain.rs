@@ -115,7 +115,7 @@ impl Finder<'_> {
         };
         pays && reads
             && self.readers[previous.output.0] == 1
-            && previous.kernel.works_by_rows()
+            && previous.kernel.row_step() == Some(1)
             && next.row_window().is_some()
     }
 

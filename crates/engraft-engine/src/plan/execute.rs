@@ -27,8 +27,11 @@ impl Worker {
         let last = &network.steps[chain.steps.end - 1];
         let layout = network.values[last.output.0];
         let slot = network.slots[last.output.0];
-        let split = threads > 1 && chain.work >= LEAST_WORK_TO_SPLIT && last.kernel.works_by_rows();
-        let rows_each = if split { layout.height.div_ceil(threads) } else { layout.height };
+        let pays = threads > 1 && chain.work >= LEAST_WORK_TO_SPLIT;
+        let rows_each = match last.kernel.row_step().filter(|_| pays) {
+            Some(step) => layout.height.div_ceil(threads).next_multiple_of(step),
+            None => layout.height,
+        };
         while self.scratch.len() < layout.height.div_ceil(rows_each) {
             self.scratch.push(Scratch::new(network));
         }
@@ -37,7 +40,7 @@ impl Worker {
         let rows = &mut output[layout.row_start(0)..layout.row_start(layout.height)];
         let part_len = rows_each * layout.row_len();
         let run = Run { network, chain, image, slots: &self.slots };
-        if split {
+        if rows_each < layout.height {
             let parts = rows.par_chunks_mut(part_len).zip(&mut self.scratch).enumerate();
             parts.for_each(|(part, (rows, scratch))| run.rows(part * rows_each, rows, scratch));
         } else {
@@ -91,15 +94,15 @@ impl Run<'_> {
         for depth in 0..last {
             self.fill(depth, scratch);
         }
-        let mut times = scratch.times.take();
-        self.time(last, &mut times, || self.compute(last, rows.start, output, &scratch.kept));
-        scratch.times = times;
+        let Scratch { kept, work, times } = scratch;
+        self.time(last, times, || self.compute(last, rows.start, output, kept, work));
     }
 
     /// Computes the missing rows of what a step that is not the last produces, and the border's among them.
     fn fill(&self, depth: usize, scratch: &mut Scratch) {
         let layout = self.output(depth);
-        let (earlier, later) = scratch.kept.split_at_mut(depth);
+        let Scratch { kept, work, times } = scratch;
+        let (earlier, later) = kept.split_at_mut(depth);
         let kept = &mut later[0];
         let missing = kept.missing();
         let map_rows = layout.map_rows(&missing);
@@ -115,19 +118,20 @@ impl Run<'_> {
         above.fill(0.0);
         below.fill(0.0);
         if !map_rows.is_empty() {
-            self.time(depth, &mut scratch.times, || self.compute(depth, map_rows.start, inside, earlier));
+            self.time(depth, times, || self.compute(depth, map_rows.start, inside, earlier, work));
         }
         kept.filled = missing.end;
     }
 
     /// Computes rows of a step from `first_row` on; `kept` ends with what the step before it has produced.
-    fn compute(&self, depth: usize, first_row: usize, rows: &mut [f32], kept: &[Kept]) {
+    fn compute(&self, depth: usize, first_row: usize, rows: &mut [f32], kept: &[Kept], work: &mut [f32]) {
         let step = self.step(depth);
         let layout = self.output(depth);
         let previous = depth.checked_sub(1).map(|previous| &kept[previous]);
         let held = previous.map(|kept| Held { buffer: &kept.buffer, first_row: kept.first });
-        let operands = Operands { network: self.network, views: &step.inputs, slots: self.slots, held };
-        step.kernel.run_rows(self.network.isa, operands, self.image, layout, first_row, rows);
+        let (network, image, slots) = (self.network, self.image, self.slots);
+        let operands = Operands { network, image, views: &step.inputs, slots, held };
+        step.kernel.run_rows(operands, layout, first_row, rows, work);
         layout.zero_sides(rows);
     }
 

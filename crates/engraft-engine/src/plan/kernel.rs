@@ -5,7 +5,7 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Clamp, ConvertPixels, InstructionSet, PackedDepthwise, PackedMatrix, PoolKind,
+    Activation, Clamp, ConvertPixels, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind,
 };
 
 use super::chain::RowWindow;
@@ -44,6 +44,11 @@ pub(super) enum Kernel {
         weights: PackedMatrix,
         kernel: [usize; 2],
         strides: [usize; 2],
+        ending: Ending,
+    },
+    /// A 3x3 convolution over all channels with a stride of one, by fewer multiplications.
+    Winograd {
+        weights: PackedWinograd,
         ending: Ending,
     },
     /// A convolution of each channel on its own.
@@ -92,6 +97,7 @@ impl Kernel {
     pub(super) fn weights_bytes(&self) -> usize {
         match self {
             Kernel::Convolution { weights, .. } => weights.size_bytes(),
+            Kernel::Winograd { weights, .. } => weights.size_bytes(),
             Kernel::Depthwise { weights, .. } => weights.size_bytes(),
             _ => 0,
         }
@@ -103,6 +109,7 @@ impl Kernel {
             Kernel::Convert(_) => "convert",
             Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
             Kernel::Convolution { .. } => "convolution",
+            Kernel::Winograd { .. } => "winograd",
             Kernel::Depthwise { .. } => "depthwise",
             Kernel::Elementwise { .. } => "elementwise",
             Kernel::Multiply => "multiply",
@@ -118,9 +125,21 @@ impl Kernel {
         }
     }
 
-    /// Whether each row of the output can be computed on its own.
-    pub(super) fn works_by_rows(&self) -> bool {
-        !matches!(self, Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape)
+    /// Parts of the output that begin at a multiple of so many rows can be computed on their own; `None` if no part can.
+    pub(super) fn row_step(&self) -> Option<usize> {
+        match self {
+            Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape => None,
+            Kernel::Winograd { .. } => Some(PackedWinograd::ROWS),
+            _ => Some(1),
+        }
+    }
+
+    /// Elements of memory that it works in.
+    pub(super) fn scratch_len(&self, output: &Layout) -> usize {
+        match self {
+            Kernel::Winograd { weights, .. } => weights.scratch_len([output.height, output.width]),
+            _ => 0,
+        }
     }
 
     /// How rows of the output follow from rows of the first operand, whose border begins `padding` rows above the map; `None`
@@ -141,28 +160,29 @@ impl Kernel {
         }
     }
 
-    /// Computes the rows from `first_row` on that `rows` holds, each with its side borders.
+    /// Computes the rows from `first_row` on that `rows` holds, each with its side borders; works in `scratch`.
     ///
     /// # Panics
     /// If an operand is missing: a bug in lowering.
     pub(super) fn run_rows(
         &self,
-        isa: InstructionSet,
         operands: Operands,
-        image: Pixels,
         output: Layout,
         first_row: usize,
         rows: &mut [f32],
+        scratch: &mut [f32],
     ) {
         if let Kernel::Convert(conversion) = self {
-            return convert(conversion, image, output, first_row, rows);
+            return convert(conversion, operands.image, output, first_row, rows);
         }
+        let isa = operands.network.isa;
         let band = Band { isa, operands, output, first_row, row_count: rows.len() / output.row_len() };
         match self {
             Kernel::Convert(_) => unreachable!("a conversion reads no value"),
             Kernel::Convolution { weights, kernel, strides, ending } => {
                 band.convolution(weights, *kernel, *strides, *ending, rows);
             }
+            Kernel::Winograd { weights, ending } => band.winograd(weights, *ending, rows, scratch),
             Kernel::Depthwise { weights, strides, ending } => {
                 band.depthwise(weights, *strides, *ending, rows);
             }

@@ -6,7 +6,9 @@ use engraft_graph::{
     Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Pool2d,
     Shape, Tensor, same_padding,
 };
-use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PoolKind};
+use engraft_kernels::{
+    ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind,
+};
 
 use super::affine::Affine;
 use super::chain;
@@ -15,6 +17,7 @@ use super::kernel::{Ending, Kernel};
 use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
+use super::winograd;
 use super::{Banding, PlanOptions};
 use crate::EngineError;
 
@@ -213,6 +216,12 @@ impl<'a> Lowering<'a> {
             Op::Input { .. } => {
                 Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset, fused.reversed))
             }
+            Op::Conv2d(conv) if self.is_winograd(conv, node, inputs) => {
+                let channels = self.values[inputs[0].value.0].channels;
+                let filters = self.weight(node, "kernel").to_f32();
+                let weights = PackedWinograd::pack(self.isa, channels, &filters, &scale, &offset);
+                Kernel::Winograd { weights, ending }
+            }
             Op::Conv2d(Conv2d { kernel, strides, .. }) => {
                 let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
                 Kernel::Convolution { weights, kernel: *kernel, strides: *strides, ending }
@@ -254,6 +263,14 @@ impl<'a> Lowering<'a> {
             }
             _ => return Err(EngineError::UnknownOperation { node: node.name.clone() }),
         })
+    }
+
+    /// Whether Winograd's algorithm can and should be used: it adds nothing and reads whole vectors.
+    fn is_winograd(&self, conv: &Conv2d, node: &Node, inputs: &[View]) -> bool {
+        let Layout { channels, pixel_len, .. } = self.values[inputs[0].value.0];
+        inputs.len() == 1
+            && pixel_len == self.isa.padded(channels)
+            && winograd::pays(conv, channels, node.shape)
     }
 
     /// Zeros up to whole vectors.
@@ -330,7 +347,9 @@ impl<'a> Lowering<'a> {
         let chains = chain::chains(&values, &steps, output, banding);
         let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
         let kept_lens = chain::kept_lens(&values, &steps, &chains);
-        Ok(Network { isa, values, steps, chains, output, slots, slot_lens, kept_lens })
+        let scratch_lens = steps.iter().map(|step| step.kernel.scratch_len(&values[step.output.0]));
+        let scratch_len = scratch_lens.max().unwrap_or_default();
+        Ok(Network { isa, values, steps, chains, output, slots, slot_lens, scratch_len, kept_lens })
     }
 }
 

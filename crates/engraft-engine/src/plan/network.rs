@@ -51,6 +51,8 @@ pub(super) struct Network {
     pub slots: Vec<usize>,
     /// Elements of each buffer.
     pub slot_lens: Vec<usize>,
+    /// Elements of memory that the steps work in.
+    pub scratch_len: usize,
     /// Elements needed to keep the rows of the first, second, .. step of any chain.
     pub kept_lens: Vec<usize>,
 }

@@ -23,6 +23,7 @@ impl Worker {
     pub(super) fn fits(&self, network: &Network) -> bool {
         let fit = |scratch: &Scratch| {
             scratch.kept.iter().map(|kept| kept.buffer.len()).eq(network.kept_lens.iter().copied())
+                && scratch.work.len() == network.scratch_len
         };
         self.slots.iter().map(|slot| slot.len()).eq(network.slot_lens.iter().copied())
             && self.scratch.iter().all(fit)
@@ -44,6 +45,8 @@ impl Worker {
 pub(super) struct Scratch {
     /// For the first, second, .. step of a chain.
     pub kept: Vec<Kept>,
+    /// What kernels work in.
+    pub work: AlignedBuffer,
     /// Seconds spent in each step, where they are to be measured.
     pub times: Option<Vec<f64>>,
 }
@@ -72,7 +75,8 @@ impl Scratch {
             let buffer = AlignedBuffer::zeroed(len);
             Kept { buffer, first: 0, filled: 0, needed: 0 }
         });
-        Scratch { kept: kept.collect(), times: None }
+        let work = AlignedBuffer::zeroed(network.scratch_len);
+        Scratch { kept: kept.collect(), work, times: None }
     }
 
     /// Forgets all rows.

@@ -6,6 +6,7 @@ mod nets;
 mod random;
 mod reference;
 mod revision;
+mod winograd;
 
 use std::collections::HashSet;
 

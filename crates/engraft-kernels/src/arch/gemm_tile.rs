@@ -19,7 +19,7 @@ pub(crate) struct PanelProduct<'a> {
     pub element_stride: usize,
     /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
     pub panel: &'a [f32],
-    /// What will be read next, to be fetched into the cache meanwhile; as long as the panel, or empty.
+    /// What will be read next, to be fetched into the cache meanwhile.
     pub next_panel: &'a [f32],
     /// Width of the panel.
     pub vectors: usize,
@@ -32,7 +32,7 @@ pub(crate) struct PanelProduct<'a> {
     pub output_layout: RowLayout,
     /// Starts where the output starts.
     pub residual: Option<Residual<'a>>,
-    /// Whether the product is added to what the output holds.
+    /// Whether the sums start with what the output holds, and not with the bias.
     pub accumulate: bool,
     pub clamp: Option<Clamp>,
 }
@@ -136,9 +136,10 @@ impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
                 // `first_row + tiles * R` is at most `run_len`. Nothing else uses the output meanwhile.
                 unsafe {
                     let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
-                    let ahead = Ahead::new(product, run * tiles + tile);
-                    let sums = accumulate::<I, R, V>(isa, product, input, ahead);
                     let output = output.add(product.output_layout.offset(run, row));
+                    let ahead = Ahead::new(product, [run, row], R);
+                    let sums = start::<I, R, V>(isa, product, output);
+                    let sums = accumulate::<I, R, V>(isa, product, sums, input, ahead);
                     finish::<I, R, V>(isa, product, sums, [run, row], output);
                 }
             }
@@ -146,8 +147,8 @@ impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
     }
 }
 
-/// The part of the next panel that is fetched into the cache while a tile is computed: one line with every element of
-/// the sums, until all of it has been fetched.
+/// The share of the next panel that is fetched into the cache while a tile is computed, a little with every element of
+/// the sums: all at once would be more than the memory can deliver.
 #[derive(Clone, Copy)]
 struct Ahead {
     at: *const f32,
@@ -158,16 +159,15 @@ impl Ahead {
     /// Elements of a cache line.
     const LINE: usize = 16;
 
-    /// For tile number `tile` of its panel.
+    /// For a tile of `height` rows whose first row is `[run, row]`.
     #[inline(always)]
-    fn new(product: &PanelProduct, tile: usize) -> Ahead {
-        let tile_elements = product.segments.count * product.segments.len * Ahead::LINE;
-        let first = tile.saturating_mul(tile_elements);
-        if first < product.next_panel.len() {
-            Ahead { at: product.next_panel.as_ptr().wrapping_add(first), step: Ahead::LINE }
-        } else {
-            Ahead { at: product.panel.as_ptr(), step: 0 }
-        }
+    fn new(product: &PanelProduct, [run, row]: [usize; 2], height: usize) -> Ahead {
+        let rows = product.run_count * product.run_len;
+        let sum_len = product.segments.count * product.segments.len;
+        let per_row = product.next_panel.len().div_ceil(rows);
+        let first = (run * product.run_len + row) * per_row;
+        let step = (height * per_row).div_ceil(sum_len.max(1)).min(Ahead::LINE);
+        Ahead { at: product.next_panel.as_ptr().wrapping_add(first), step }
     }
 
     #[inline(always)]
@@ -177,7 +177,34 @@ impl Ahead {
     }
 }
 
-/// The sums of a tile: the bias first, then the products in the order of the segments.
+/// What the products of a tile are added to: the bias, or what the output holds.
+///
+/// # Safety
+/// `output` must lie in the output of `product`, with `R` rows to go in its run.
+#[inline(always)]
+unsafe fn start<I: Isa, const R: usize, const V: usize>(
+    isa: I,
+    product: &PanelProduct,
+    output: *const f32,
+) -> [[I::Vector; V]; R] {
+    // SAFETY: the panel begins with a row of bias, and `check` has seen that `columns` elements of every row lie inside
+    // the output.
+    unsafe {
+        let mut sums = [load_row::<I, V>(isa, product.panel.as_ptr()); R];
+        if product.accumulate {
+            let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
+            let detour = detour.as_mut_ptr().cast::<f32>();
+            let stride = product.output_layout.row_stride;
+            let (from, stride) = whole_rows::<I, R, V>(output, stride, product.columns, detour);
+            for (r, sums) in sums.iter_mut().enumerate() {
+                *sums = load_row(isa, from.add(r * stride));
+            }
+        }
+        sums
+    }
+}
+
+/// Adds the products of a tile to `sums`, in the order of the segments.
 ///
 /// # Safety
 /// `input` must lie in `product.input`, with `R` rows to go in its run.
@@ -185,16 +212,15 @@ impl Ahead {
 unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
     isa: I,
     product: &PanelProduct,
+    mut sums: [[I::Vector; V]; R],
     input: *const f32,
     mut ahead: Ahead,
 ) -> [[I::Vector; V]; R] {
     let (row_stride, element_stride) = (product.input_layout.row_stride, product.element_stride);
-    let mut weights = product.panel.as_ptr();
+    let mut weights = product.panel.as_ptr().wrapping_add(V * I::LANES);
     // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
     // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
     unsafe {
-        let mut sums = [load_row::<I, V>(isa, weights); R];
-        weights = weights.add(V * I::LANES);
         for segment in 0..product.segments.count {
             let mut groups = row_groups(input.add(segment * product.segments.stride), row_stride);
             for _ in 0..product.segments.len {
@@ -260,11 +286,13 @@ unsafe fn finish<I: Isa, const R: usize, const V: usize>(
     unsafe {
         if let Some(residual) = &product.residual {
             let from = residual.values.as_ptr().add(residual.layout.offset(run, row));
-            add_rows(isa, &mut sums, from, residual.layout.row_stride, product.columns, detour);
-        }
-        if product.accumulate {
-            let stride = product.output_layout.row_stride;
-            add_rows(isa, &mut sums, output, stride, product.columns, detour);
+            let stride = residual.layout.row_stride;
+            let (from, stride) = whole_rows::<I, R, V>(from, stride, product.columns, detour);
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
+                }
+            }
         }
         if let Some(clamp) = product.clamp {
             for sums in &mut sums {
@@ -286,33 +314,28 @@ unsafe fn finish<I: Isa, const R: usize, const V: usize>(
     }
 }
 
-/// Adds `R` rows of `columns` elements to the sums; by way of `detour` if that is less than their width.
+/// Where `R` rows of a tile's width can be read, and the elements between them: `from` itself, or `detour` if only
+/// `columns` elements of each are there.
 ///
 /// # Safety
-/// The rows must be readable at `from`, and `detour` must have room for `R` rows of the sums' width.
+/// The elements must be readable at `from`, and `detour` must have room for `R` rows of the tile's width.
 #[inline(always)]
-unsafe fn add_rows<I: Isa, const R: usize, const V: usize>(
-    isa: I,
-    sums: &mut [[I::Vector; V]; R],
-    mut from: *const f32,
-    mut stride: usize,
+unsafe fn whole_rows<I: Isa, const R: usize, const V: usize>(
+    from: *const f32,
+    stride: usize,
     columns: usize,
     detour: *mut f32,
-) {
+) -> (*const f32, usize) {
     let width = V * I::LANES;
-    // SAFETY: the caller vouches for the rows and the detour, which is filled before it is read.
-    unsafe {
-        if columns < width {
-            detour.write_bytes(0, R * width);
-            copy_rows(R, columns, from, stride, detour, width);
-            (from, stride) = (detour, width);
-        }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
-            }
-        }
+    if columns == width {
+        return (from, stride);
     }
+    // SAFETY: the caller vouches for the rows and the detour.
+    unsafe {
+        detour.write_bytes(0, R * width);
+        copy_rows(R, columns, from, stride, detour, width);
+    }
+    (detour, width)
 }
 
 /// Copies `rows` rows of `columns` elements.

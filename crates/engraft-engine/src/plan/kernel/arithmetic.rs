@@ -2,7 +2,7 @@
 
 use engraft_kernels::{
     DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply, PackedDepthwise,
-    PackedMatrix, Pool2d, PoolKind, Residual, RowLayout, Segments, softmax,
+    PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RowLayout, Segments, WinogradConv2d, softmax,
 };
 
 use super::super::layout::{Border, Layout};
@@ -48,6 +48,20 @@ impl Band<'_> {
             activation: ending.activation,
         }
         .run(&mut rows[self.output_start()..]);
+    }
+
+    pub fn winograd(&self, weights: &PackedWinograd, ending: Ending, rows: &mut [f32], scratch: &mut [f32]) {
+        let input = self.input();
+        WinogradConv2d {
+            weights,
+            input: input.window(self.first_row, input.padding),
+            input_strides: input.layout.strides(),
+            size: [self.row_count, self.output.width],
+            output_strides: self.output.strides(),
+            clamp: ending.clamp,
+            activation: ending.activation,
+        }
+        .run(scratch, &mut rows[self.output_start()..]);
     }
 
     pub fn depthwise(

@@ -4,6 +4,7 @@ use engraft_kernels::{AlignedBuffer, InstructionSet};
 
 use super::super::layout::{Border, Layout};
 use super::super::network::{Network, View};
+use super::Pixels;
 
 /// A value that a kernel reads.
 #[derive(Clone, Copy)]
@@ -45,6 +46,8 @@ pub(in super::super) struct Held<'a> {
 #[derive(Clone, Copy)]
 pub(in super::super) struct Operands<'a> {
     pub network: &'a Network,
+    /// What a conversion reads.
+    pub image: Pixels<'a>,
     pub views: &'a [View],
     pub slots: &'a [AlignedBuffer],
     /// The first operand, if it does not stand in a slot.
