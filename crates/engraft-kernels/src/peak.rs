@@ -48,7 +48,7 @@ mod tests {
         for isa in InstructionSet::available() {
             assert_eq!(register_multiply_adds(isa, 10), (10 * SUMS * isa.lanes()) as u64, "{}", isa.name());
             let sum = isa.run(MultiplyAdds { rounds: 1 });
-            assert_eq!(sum, (0..SUMS).map(|start| start as f32 * 0.5 + 1.0).sum(), "{}", isa.name());
+            assert_eq!(sum, (0..SUMS).map(|start| start as f32 * 0.5 + 1.0).sum::<f32>(), "{}", isa.name());
         }
     }
 }
