@@ -81,7 +81,6 @@ def torch_pass(folder, threads, workers):
     from peers.engines import Torch
 
     images = Photographs(folder)
-    # Workers have processors of their own to decode on; all share the same ones here.
     engine = Torch(BENCH / ".networks" / NETWORK, threads, "f32")
 
     def run(_):
