@@ -25,7 +25,7 @@ const KERNELS: &str = "crates/engraft-kernels/src/";
 
 /// Files beside the kernels that hold no numeric operation of their own.
 const KERNEL_SUPPORT: &[&str] =
-    &["lib.rs", "aligned_buffer.rs", "clamp.rs", "error.rs", "packed_matrix.rs", "vector_math.rs"];
+    &["lib.rs", "aligned_buffer.rs", "clamp.rs", "error.rs", "packed_matrix.rs", "peak.rs", "vector_math.rs"];
 
 /// The one place for intrinsics.
 const ARCH: &str = "crates/engraft-kernels/src/arch";

@@ -48,6 +48,8 @@ verbs! {
     summary => Summary,
     /// Draw the architecture of a backbone or a model
     plot => Plot,
+    /// Measure how fast a backbone runs, and where its time goes
+    bench => Bench,
     /// Bring the weights of backbones onto this computer
     fetch => Fetch,
     /// Show or empty the store of features and the cache of weights

@@ -12,6 +12,7 @@ mod fetch;
 mod keras_order;
 mod layers;
 mod mbconv;
+mod noise_weights;
 mod open;
 mod pixel_scaling;
 mod spec; // start here: what a backbone is
@@ -23,5 +24,6 @@ pub use fetch::{
     locate, official_backbones, sha256_of, verify,
 };
 pub use keras_order::{KerasLayer, keras_layers};
+pub use noise_weights::noise_weights;
 pub use open::{Opened, Source, open};
 pub use spec::{BackboneSpec, Ending, GraphSettings, PixelScaling, Preprocessing};

@@ -3,8 +3,6 @@
 //! `cargo run --example prove_keras_zoo -- [--markdown] NAME...`; `cargo xtask golden --full` runs it for all, each in its own
 //! process, and `cargo xtask backbones` with `--markdown`, which adds the images per second of one thread.
 
-#[path = "../tests/keras_zoo/noise_weights.rs"]
-mod noise_weights;
 #[path = "../tests/keras_zoo/proof.rs"]
 mod proof;
 
@@ -16,8 +14,7 @@ use std::{
 
 use engraft_engine::{Plan, PlanOptions};
 use engraft_testing::{noise_u8, peak_memory_bytes};
-use engraft_zoo::{Ending, backbone};
-use noise_weights::noise_weights;
+use engraft_zoo::{Ending, backbone, noise_weights};
 use proof::Proof;
 
 fn main() -> ExitCode {

@@ -25,6 +25,7 @@ mod listing;
 mod manifest;
 mod network;
 mod recipe;
+mod speed;
 mod summary;
 mod weights;
 
@@ -59,6 +60,7 @@ pub use model_file::Preprocessing;
 pub use network::{Layer, Network, NetworkOptions};
 pub use recipe::{LayerList, NetworkInput, Recipe, RecipeDefaults, RecipeLayer};
 pub use skipped::{SkippedFile, printable, skipped_lines};
+pub use speed::{BackboneProfile, BackboneSpeed, BatchSpeed, KernelShare, StepShare};
 pub use stored_score::RecordedScore;
 pub use summary::Summary;
 pub use weights::{FetchedWeights, WeightCache, WeightCacheInfo, fetch_weights, fetchable_backbones};

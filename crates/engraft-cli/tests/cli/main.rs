@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
 mod augment;
+mod bench;
 mod combine;
 mod compare;
 mod embed;

@@ -1,6 +1,9 @@
 //! How long each step of a plan takes.
 
+use std::time::{Duration, Instant};
+
 use engraft_graph::Shape;
+use engraft_kernels::register_multiply_adds;
 
 use super::Plan;
 use super::kernel::Pixels;
@@ -20,6 +23,12 @@ pub struct StepProfile {
     /// The least time of all runs: what it takes when nothing disturbs it.
     pub seconds: f64,
 }
+
+/// Time that measuring the arithmetic limit takes.
+const PEAK_TIME: Duration = Duration::from_millis(50);
+
+/// Rounds of one burst of it: a fraction of a millisecond, so that some bursts are not interrupted.
+const PEAK_ROUNDS: usize = 100_000;
 
 impl Plan {
     /// Runs an image of bytes `runs` times on the calling thread and times every step, in the order in which they run.
@@ -49,5 +58,17 @@ impl Plan {
             }
         });
         Ok(profiles.collect())
+    }
+
+    /// Multiply-adds a second that one core reaches with this plan's instruction set on registers alone: the fastest of
+    /// many short bursts on the calling thread.
+    pub fn peak_multiply_adds_per_second(&self) -> f64 {
+        let (started, mut fastest) = (Instant::now(), 0.0_f64);
+        while started.elapsed() < PEAK_TIME {
+            let burst = Instant::now();
+            let count = register_multiply_adds(self.network.isa, PEAK_ROUNDS);
+            fastest = fastest.max(count as f64 / burst.elapsed().as_secs_f64());
+        }
+        fastest
     }
 }
