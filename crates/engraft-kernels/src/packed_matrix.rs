@@ -52,9 +52,9 @@ pub(crate) struct Panel {
     /// Its first column.
     pub first_column: usize,
     /// Where it starts in the packed values.
-    start: usize,
+    pub start: usize,
     /// Elements it takes.
-    len: usize,
+    pub len: usize,
 }
 
 impl PackedMatrix {
@@ -110,7 +110,7 @@ impl PackedMatrix {
 
     /// Makes room for a matrix of that shape. What lies beyond the last column is zero and stays so.
     fn reshape(&mut self, rows: usize, columns: usize) {
-        self.panels = panels(self.isa, rows, columns);
+        self.panels = panels(self.isa.lanes(), self.isa.run(MostPanelVectors), rows, columns);
         let len = self.panels.iter().map(|panel| panel.len).sum();
         if self.values.len() == len {
             self.values.fill(0.0);
@@ -157,9 +157,9 @@ fn copy_columns(matrix: MatrixView, row: usize, first_column: usize, to: &mut [f
     }
 }
 
-fn panels(isa: InstructionSet, rows: usize, columns: usize) -> Vec<Panel> {
-    let lanes = isa.lanes();
-    let widths = panel_widths(columns.div_ceil(lanes), isa.run(MostPanelVectors));
+/// Panels of at most `most` vectors for a matrix of that shape.
+pub(crate) fn panels(lanes: usize, most: usize, rows: usize, columns: usize) -> Vec<Panel> {
+    let widths = panel_widths(columns.div_ceil(lanes), most);
     let mut panels = Vec::with_capacity(widths.len());
     let (mut first_column, mut start) = (0, 0);
     for vectors in widths {
@@ -182,7 +182,8 @@ fn panel_widths(vectors: usize, most: usize) -> Vec<usize> {
     }
 }
 
-struct MostPanelVectors;
+/// The width of the widest panel that the instruction set multiplies in registers.
+pub(crate) struct MostPanelVectors;
 
 impl SimdOp for MostPanelVectors {
     type Output = usize;
