@@ -1,4 +1,4 @@
-//! Where the time of a backbone goes: `profile NAME.. [RUNS]` times every step of each plan on one thread.
+//! Where the time of a backbone goes: `profile NAME.. [bf16] [RUNS]` times every step of each plan on one thread.
 //!
 //! Prints a line for each step if only one backbone is named, and sums for each kind of kernel. The weights are noise.
 
@@ -7,7 +7,7 @@ mod noise_weights;
 
 use std::collections::BTreeMap;
 
-use engraft_engine::{Plan, PlanOptions, StepProfile};
+use engraft_engine::{Plan, PlanOptions, Precision, StepProfile};
 use engraft_zoo::{Ending, backbone};
 use noise_weights::noise_weights;
 
@@ -23,9 +23,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         None => RUNS,
     };
+    let precision = match names.last().and_then(|last| last.parse().ok()) {
+        Some(precision) => {
+            names.pop();
+            precision
+        }
+        None => Precision::default(),
+    };
+    let options = PlanOptions { precision, ..PlanOptions::from_env()? };
     for name in &names {
         let graph = backbone(name)?.graph(Ending::Features);
-        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &PlanOptions::from_env()?)?;
+        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &options)?;
         let image: Vec<u8> = (0..plan.input_shape().len()).map(|i| (i * 7919 % 251) as u8).collect();
         let steps = plan.profile(&image, runs)?;
         if names.len() == 1 {
@@ -55,8 +63,9 @@ fn print_sums(name: &str, plan: &Plan, steps: &[StepProfile]) {
     }
     let multiply_adds = steps.iter().map(|step| step.multiply_adds).sum();
     println!(
-        "{name}, {}: {:.2} ms, {:.1} GFLOP/s, worker {} kB",
+        "{name}, {}, {}: {:.2} ms, {:.1} GFLOP/s, worker {} kB",
         plan.isa_name(),
+        plan.precision_name(),
         total * 1e3,
         gflops(multiply_adds, total),
         plan.worker_bytes() / 1000

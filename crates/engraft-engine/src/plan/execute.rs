@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use engraft_kernels::AlignedBuffer;
+use engraft_kernels::{AlignedBuffer, Bf16Pair};
 use rayon::prelude::*;
 
 use super::chain::Chain;
-use super::kernel::{Held, Operands, Pixels};
+use super::kernel::{Band, Held, Operands, Pixels};
 use super::layout::Layout;
 use super::network::{Network, Step};
 use super::worker::{Kept, Scratch, Worker};
@@ -91,15 +91,15 @@ impl Run<'_> {
         for depth in 0..last {
             self.fill(depth, scratch);
         }
-        let mut times = scratch.times.take();
-        self.time(last, &mut times, || self.compute(last, rows.start, output, &scratch.kept));
-        scratch.times = times;
+        let Scratch { kept, rounded, times } = scratch;
+        self.time(last, times, || self.compute(last, rows.start, output, kept, rounded));
     }
 
     /// Computes the missing rows of what a step that is not the last produces, and the border's among them.
     fn fill(&self, depth: usize, scratch: &mut Scratch) {
         let layout = self.output(depth);
-        let (earlier, later) = scratch.kept.split_at_mut(depth);
+        let Scratch { kept, rounded, times } = scratch;
+        let (earlier, later) = kept.split_at_mut(depth);
         let kept = &mut later[0];
         let missing = kept.missing();
         let map_rows = layout.map_rows(&missing);
@@ -115,19 +115,27 @@ impl Run<'_> {
         above.fill(0.0);
         below.fill(0.0);
         if !map_rows.is_empty() {
-            self.time(depth, &mut scratch.times, || self.compute(depth, map_rows.start, inside, earlier));
+            self.time(depth, times, || self.compute(depth, map_rows.start, inside, earlier, rounded));
         }
         kept.filled = missing.end;
     }
 
     /// Computes rows of a step from `first_row` on; `kept` ends with what the step before it has produced.
-    fn compute(&self, depth: usize, first_row: usize, rows: &mut [f32], kept: &[Kept]) {
+    fn compute(
+        &self,
+        depth: usize,
+        first_row: usize,
+        rows: &mut [f32],
+        kept: &[Kept],
+        rounded: &mut [Bf16Pair],
+    ) {
         let step = self.step(depth);
         let layout = self.output(depth);
         let previous = depth.checked_sub(1).map(|previous| &kept[previous]);
         let held = previous.map(|kept| Held { buffer: &kept.buffer, first_row: kept.first });
         let operands = Operands { network: self.network, views: &step.inputs, slots: self.slots, held };
-        step.kernel.run_rows(self.network.isa, operands, self.image, layout, first_row, rows);
+        let band = Band::new(operands, layout, first_row, rows);
+        step.kernel.run_rows(&band, self.image, rounded, rows);
         layout.zero_sides(rows);
     }
 

@@ -5,7 +5,8 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Clamp, ConvertPixels, InstructionSet, PackedDepthwise, PackedMatrix, PoolKind,
+    Activation, Bf16Conv2d, Bf16Pair, Clamp, ConvertPixels, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
+    PoolKind,
 };
 
 use super::chain::RowWindow;
@@ -42,6 +43,13 @@ pub(super) enum Kernel {
     /// A convolution over all channels, or a dense layer; a second operand is added.
     Convolution {
         weights: PackedMatrix,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        ending: Ending,
+    },
+    /// The same with inputs and weights rounded.
+    Bf16Convolution {
+        weights: PackedBf16Matrix,
         kernel: [usize; 2],
         strides: [usize; 2],
         ending: Ending,
@@ -92,7 +100,18 @@ impl Kernel {
     pub(super) fn weights_bytes(&self) -> usize {
         match self {
             Kernel::Convolution { weights, .. } => weights.size_bytes(),
+            Kernel::Bf16Convolution { weights, .. } => weights.size_bytes(),
             Kernel::Depthwise { weights, .. } => weights.size_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Pairs of bf16 numbers that it needs room for.
+    pub(super) fn rounded_len(&self) -> usize {
+        match self {
+            Kernel::Bf16Convolution { weights, kernel, strides, .. } => {
+                Bf16Conv2d::scratch_len(weights, *kernel, *strides)
+            }
             _ => 0,
         }
     }
@@ -103,6 +122,8 @@ impl Kernel {
             Kernel::Convert(_) => "convert",
             Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
             Kernel::Convolution { .. } => "convolution",
+            Kernel::Bf16Convolution { kernel: [1, 1], .. } => "bf16 pointwise",
+            Kernel::Bf16Convolution { .. } => "bf16 convolution",
             Kernel::Depthwise { .. } => "depthwise",
             Kernel::Elementwise { .. } => "elementwise",
             Kernel::Multiply => "multiply",
@@ -127,7 +148,8 @@ impl Kernel {
     /// if the kernel reads all of it or is not worth the trouble.
     pub(super) fn row_window(&self, padding: usize) -> Option<RowWindow> {
         match self {
-            Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. } => {
+            Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. }
+            | Kernel::Bf16Convolution { kernel: [size, _], strides: [stride, _], .. } => {
                 Some(RowWindow { size: *size, stride: *stride, before: padding })
             }
             Kernel::Depthwise { weights, strides: [stride, _], .. } => {
@@ -141,25 +163,16 @@ impl Kernel {
         }
     }
 
-    /// Computes the rows from `first_row` on that `rows` holds, each with its side borders.
+    /// Computes the rows of a band; `rounded` has room for what the kernel rounds.
     ///
     /// # Panics
     /// If an operand is missing: a bug in lowering.
-    pub(super) fn run_rows(
-        &self,
-        isa: InstructionSet,
-        operands: Operands,
-        image: Pixels,
-        output: Layout,
-        first_row: usize,
-        rows: &mut [f32],
-    ) {
-        if let Kernel::Convert(conversion) = self {
-            return convert(conversion, image, output, first_row, rows);
-        }
-        let band = Band { isa, operands, output, first_row, row_count: rows.len() / output.row_len() };
+    pub(super) fn run_rows(&self, band: &Band, image: Pixels, rounded: &mut [Bf16Pair], rows: &mut [f32]) {
         match self {
-            Kernel::Convert(_) => unreachable!("a conversion reads no value"),
+            Kernel::Convert(conversion) => convert(conversion, image, band.output, band.first_row, rows),
+            Kernel::Bf16Convolution { weights, kernel, strides, ending } => {
+                band.bf16_convolution(weights, [*kernel, *strides], *ending, rounded, rows);
+            }
             Kernel::Convolution { weights, kernel, strides, ending } => {
                 band.convolution(weights, *kernel, *strides, *ending, rows);
             }

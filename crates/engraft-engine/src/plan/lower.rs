@@ -6,7 +6,10 @@ use engraft_graph::{
     Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Pool2d,
     Shape, Tensor, same_padding,
 };
-use engraft_kernels::{ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PoolKind};
+use engraft_kernels::{
+    Bf16Unit, ConvertPixels, InstructionSet, MatrixView, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
+    PoolKind,
+};
 
 use super::affine::Affine;
 use super::chain;
@@ -15,7 +18,7 @@ use super::kernel::{Ending, Kernel};
 use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
-use super::{Banding, PlanOptions};
+use super::{Banding, PlanOptions, Precision};
 use crate::EngineError;
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
@@ -33,6 +36,7 @@ pub(super) fn lower(
         graph,
         weights,
         isa: options.isa,
+        precision: options.precision,
         consumers: Consumers::new(graph),
         views: vec![None; graph.nodes().len()],
         taken_in: vec![false; graph.nodes().len()],
@@ -61,6 +65,7 @@ struct Lowering<'a> {
     graph: &'a Graph,
     weights: &'a NamedTensors,
     isa: InstructionSet,
+    precision: Precision,
     consumers: Consumers,
     /// What each node has become, once it is lowered.
     views: Vec<Option<View>>,
@@ -214,13 +219,9 @@ impl<'a> Lowering<'a> {
                 Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset, fused.reversed))
             }
             Op::Conv2d(Conv2d { kernel, strides, .. }) => {
-                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: *kernel, strides: *strides, ending }
+                self.convolution(node, inputs[0], [*kernel, *strides], [&scale, &offset], ending)
             }
-            Op::Dense(_) => {
-                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: [1, 1], strides: [1, 1], ending }
-            }
+            Op::Dense(_) => self.convolution(node, inputs[0], [[1, 1]; 2], [&scale, &offset], ending),
             Op::DepthwiseConv2d(conv) => {
                 let filters = self.weight(node, "kernel").to_f32();
                 let bias = Some(&offset[..]);
@@ -280,6 +281,25 @@ impl<'a> Lowering<'a> {
         Kernel::Pool2d { kind, window, strides, before: [top, left] }
     }
 
+    fn convolution(
+        &self,
+        node: &Node,
+        input: View,
+        [kernel, strides]: [[usize; 2]; 2],
+        [scale, bias]: [&[f32]; 2],
+        ending: Ending,
+    ) -> Kernel {
+        if self.precision.rounds(node, &self.values[input.value.0], self.isa.lanes()) {
+            let values = self.weight(node, "kernel").to_f32();
+            let matrix = MatrixView::row_major(&values, values.len() / scale.len(), scale.len());
+            let unit = Bf16Unit::best(self.isa);
+            let weights = PackedBf16Matrix::pack(unit, kernel[0] * kernel[1], matrix, scale, bias);
+            return Kernel::Bf16Convolution { weights, kernel, strides, ending };
+        }
+        let weights = self.pack_convolution(node, input, scale, bias);
+        Kernel::Convolution { weights, kernel, strides, ending }
+    }
+
     fn pack_convolution(&self, node: &Node, input: View, scale: &[f32], bias: &[f32]) -> PackedMatrix {
         let tensor = self.weight(node, "kernel");
         let (filters, values) = (scale.len(), tensor.to_f32());
@@ -326,11 +346,23 @@ impl<'a> Lowering<'a> {
             }
         }
         let output = self.view(self.graph.output()).value;
-        let Lowering { isa, values, steps, .. } = self;
+        let Lowering { isa, precision, values, steps, .. } = self;
         let chains = chain::chains(&values, &steps, output, banding);
         let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
         let kept_lens = chain::kept_lens(&values, &steps, &chains);
-        Ok(Network { isa, values, steps, chains, output, slots, slot_lens, kept_lens })
+        let rounded_len = steps.iter().map(|step| step.kernel.rounded_len()).max().unwrap_or(0);
+        Ok(Network {
+            isa,
+            precision,
+            values,
+            steps,
+            chains,
+            output,
+            slots,
+            slot_lens,
+            kept_lens,
+            rounded_len,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use engraft_kernels::InstructionSet;
 
+use super::Precision;
 use super::chain::{Chain, RowWindow};
 use super::kernel::Kernel;
 use super::layout::{Border, Layout};
@@ -42,6 +43,7 @@ impl Step {
 /// A compiled graph.
 pub(super) struct Network {
     pub isa: InstructionSet,
+    pub precision: Precision,
     pub values: Vec<Layout>,
     pub steps: Vec<Step>,
     /// All steps, in their order.
@@ -53,6 +55,8 @@ pub(super) struct Network {
     pub slot_lens: Vec<usize>,
     /// Elements needed to keep the rows of the first, second, .. step of any chain.
     pub kept_lens: Vec<usize>,
+    /// Pairs of bf16 numbers that any step needs room for.
+    pub rounded_len: usize,
 }
 
 impl Network {

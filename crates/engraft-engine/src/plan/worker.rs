@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engraft_kernels::AlignedBuffer;
+use engraft_kernels::{AlignedBuffer, Bf16Pair};
 
 use super::network::Network;
 
@@ -23,6 +23,7 @@ impl Worker {
     pub(super) fn fits(&self, network: &Network) -> bool {
         let fit = |scratch: &Scratch| {
             scratch.kept.iter().map(|kept| kept.buffer.len()).eq(network.kept_lens.iter().copied())
+                && scratch.rounded.len() == network.rounded_len
         };
         self.slots.iter().map(|slot| slot.len()).eq(network.slot_lens.iter().copied())
             && self.scratch.iter().all(fit)
@@ -44,6 +45,8 @@ impl Worker {
 pub(super) struct Scratch {
     /// For the first, second, .. step of a chain.
     pub kept: Vec<Kept>,
+    /// The input of a convolution, some rows at a time.
+    pub rounded: AlignedBuffer<Bf16Pair>,
     /// Seconds spent in each step, where they are to be measured.
     pub times: Option<Vec<f64>>,
 }
@@ -72,7 +75,7 @@ impl Scratch {
             let buffer = AlignedBuffer::zeroed(len);
             Kept { buffer, first: 0, filled: 0, needed: 0 }
         });
-        Scratch { kept: kept.collect(), times: None }
+        Scratch { kept: kept.collect(), rounded: AlignedBuffer::zeroed(network.rounded_len), times: None }
     }
 
     /// Forgets all rows.

@@ -145,7 +145,7 @@ impl PanelProduct<'_, Bf16Pair> {
             // The last tile is computed twice where it has no partner.
             let places = [place(first), place((first + 1).min(count - 1))];
             // SAFETY: `run_in_tiles` has seen that all rows of these tiles lie inside the input.
-            unsafe { self.sum_up(places, tiles, &mut sums) };
+            unsafe { self.sum_up(places, first / 2, tiles, &mut sums) };
             for (&[run, row], sums) in places.iter().zip(&sums.0).take(count - first) {
                 let rows = ROWS.min(self.run_len - row);
                 // SAFETY: the rows are those of a run, and `check` has seen the output and the residual.
@@ -154,24 +154,39 @@ impl PanelProduct<'_, Bf16Pair> {
         }
     }
 
-    /// The products of two tiles of rows, which start at `places`, with the whole panel.
+    /// The products of two tiles of rows, which start at `places`, with the whole panel. Meanwhile the first and the second
+    /// such pair fetch each half of the next panel into the cache.
     ///
     /// # Safety
     /// 16 rows from each place on must lie inside the input.
     #[inline(always)]
-    unsafe fn sum_up<const V: usize>(&self, places: [[usize; 2]; 2], _: &Tiles, sums: &mut Sums<V>) {
+    unsafe fn sum_up<const V: usize>(
+        &self,
+        places: [[usize; 2]; 2],
+        pair: usize,
+        _: &Tiles,
+        sums: &mut Sums<V>,
+    ) {
         let [first, second] =
             places.map(|[run, row]| self.input.as_ptr().wrapping_add(self.input_layout.offset(run, row)));
         let row_bytes = self.input_layout.row_stride * size_of::<Bf16Pair>();
         // The bias stands first.
         let mut weights = self.panel.as_ptr().wrapping_add(V * COLUMNS);
+        let half = self.next_panel.len() / 2;
+        let mut ahead = match pair {
+            0 | 1 => Ahead {
+                at: self.next_panel.as_ptr().wrapping_add(pair * half),
+                step_bytes: V * FETCHED_BYTES,
+            },
+            _ => Ahead { at: self.panel.as_ptr(), step_bytes: 0 },
+        };
         // SAFETY: the caller vouches for the input, `check` has seen the panel; there is a `Tiles`.
         unsafe {
             zero_sums();
             for segment in 0..self.segments.count {
                 let at = segment * self.segments.stride;
                 let input = [first.wrapping_add(at), second.wrapping_add(at)];
-                add_products::<V>(input, row_bytes, weights, self.segments.len / PAIRS);
+                add_products::<V>(input, row_bytes, weights, self.segments.len / PAIRS, &mut ahead);
                 weights = weights.wrapping_add(self.segments.len * V * COLUMNS);
             }
             store_sums(sums);
@@ -207,6 +222,19 @@ impl PanelProduct<'_, Bf16Pair> {
     }
 }
 
+/// What is fetched into the cache while tiles are multiplied.
+struct Ahead {
+    at: *const Bf16Pair,
+    /// How far to go with every step; 0 where there is nothing to be fetched.
+    step_bytes: usize,
+}
+
+/// Bytes of a right tile.
+const STEP_BYTES: usize = PAIRS * COLUMNS * size_of::<Bf16Pair>();
+
+/// Bytes fetched with every step for each right tile: half of it.
+const FETCHED_BYTES: usize = STEP_BYTES / 2;
+
 /// # Safety
 /// There must be a [`Tiles`].
 #[inline(always)]
@@ -228,12 +256,12 @@ unsafe fn add_products<const V: usize>(
     row_bytes: usize,
     weights: *const Bf16Pair,
     steps: usize,
+    ahead: &mut Ahead,
 ) {
     if steps == 0 {
         return;
     }
     let weights_row_bytes = V * COLUMNS * size_of::<Bf16Pair>();
-    let weights_step_bytes = PAIRS * weights_row_bytes;
     // SAFETY: the caller vouches for the instructions and for what is read.
     unsafe {
         if V == 1 {
@@ -244,9 +272,13 @@ unsafe fn add_products<const V: usize>(
                 "tileloadd tmm5, [{second} + {row_bytes}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm2, tmm5, tmm6",
+                ".irp line, 0, 1, 2, 3, 4, 5, 6, 7",
+                "prefetcht1 [{ahead} + 64 * \\line]",
+                ".endr",
                 "add {first}, 64",
                 "add {second}, 64",
                 "add {weights}, {weights_step_bytes}",
+                "add {ahead}, {ahead_step_bytes}",
                 "dec {steps}",
                 "jnz 2b",
                 first = inout(reg) first => _,
@@ -255,7 +287,9 @@ unsafe fn add_products<const V: usize>(
                 steps = inout(reg) steps => _,
                 row_bytes = in(reg) row_bytes,
                 weights_row_bytes = in(reg) weights_row_bytes,
-                weights_step_bytes = in(reg) weights_step_bytes,
+                weights_step_bytes = const STEP_BYTES,
+                ahead = inout(reg) ahead.at,
+                ahead_step_bytes = in(reg) ahead.step_bytes,
                 options(nostack, readonly),
             );
         } else {
@@ -269,9 +303,13 @@ unsafe fn add_products<const V: usize>(
                 "tileloadd tmm5, [{second} + {row_bytes}]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+                ".irp line, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+                "prefetcht1 [{ahead} + 64 * \\line]",
+                ".endr",
                 "add {first}, 64",
                 "add {second}, 64",
                 "add {weights}, {weights_step_bytes}",
+                "add {ahead}, {ahead_step_bytes}",
                 "dec {steps}",
                 "jnz 2b",
                 first = inout(reg) first => _,
@@ -280,7 +318,9 @@ unsafe fn add_products<const V: usize>(
                 steps = inout(reg) steps => _,
                 row_bytes = in(reg) row_bytes,
                 weights_row_bytes = in(reg) weights_row_bytes,
-                weights_step_bytes = in(reg) weights_step_bytes,
+                weights_step_bytes = const 2 * STEP_BYTES,
+                ahead = inout(reg) ahead.at,
+                ahead_step_bytes = in(reg) ahead.step_bytes,
                 options(nostack, readonly),
             );
         }

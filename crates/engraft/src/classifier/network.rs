@@ -12,7 +12,7 @@ use std::{
 };
 
 use engraft_data::{Dataset, Fit, Part, Sample, augment::Augmentation, validation_split};
-use engraft_engine::PlanOptions;
+use engraft_engine::{PlanOptions, Precision};
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
     CheckpointFile, FitData, FitError, FitOptions, FitRun, FittedNetwork, LinearHead, Progress, Samples,
@@ -221,7 +221,7 @@ impl Job<'_> {
         let fitted = self.fit(input, &training, &train.part.labels, validation)?;
         let (weights, head) = split(&fitted.parameters)?;
         let graph = layers.hidden_graph(input)?;
-        let backbone = backbone_of(recipe.clone(), graph, weights, *image_size)?;
+        let backbone = backbone_of(recipe.clone(), graph, weights, *image_size, Precision::F32)?;
         Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
     }
 
@@ -250,7 +250,7 @@ impl Job<'_> {
             weights.insert(name, tensor.clone())?;
         }
         let graph = layers.on_backbone(&graph)?;
-        let backbone = backbone_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let backbone = backbone_of(format!("{name}-{recipe}"), graph, weights, side, frozen.precision())?;
         train.features = Vec::new();
         Ok(Fitted { train, backbone, head, fitted, skipped })
     }
@@ -325,14 +325,20 @@ fn split(parameters: &NamedTensors) -> Result<(NamedTensors, LinearHead), Error>
     Ok((hidden, LinearHead::new(vec![0.0; features], vec![1.0; features], weight, bias)?))
 }
 
-fn backbone_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<Backbone, Error> {
+fn backbone_of(
+    name: String,
+    graph: Graph,
+    weights: NamedTensors,
+    side: usize,
+    precision: Precision,
+) -> Result<Backbone, Error> {
     let info = PartInfo {
         name,
         weights_sha256: tensors_digest(&weights).to_string(),
         input_size: side,
         features: graph.output_shape().len(),
     };
-    Ok(Backbone::of_parts(vec![BackbonePart::compile(info, graph, weights)?]))
+    Ok(Backbone::of_parts(vec![BackbonePart::compile(info, graph, weights, precision)?]))
 }
 
 /// `images / (classes * images of the class)`, as scikit-learn's `class_weight="balanced"`; 0 for a class without images.
