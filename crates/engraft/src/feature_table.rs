@@ -253,12 +253,13 @@ impl FeatureTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::tests::tiny_part;
 
     #[test]
     fn a_file_of_features_is_recognised_as_our_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features");
-        let mut table = FeatureTable::empty(2, 0);
+        let mut table = FeatureTable::empty(&Backbone::of_parts(vec![tiny_part("a", 4, 2)]), 0);
         table.push("0.png".to_owned(), &[1.0, 2.0]);
         table.save(&path, FeatureFormat::Safetensors).unwrap();
         assert!(std::fs::read(&path).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));
