@@ -1,4 +1,7 @@
 //! The right matrix of a product of bf16 numbers, laid out once in the order in which the product reads it.
+//!
+//! Source: the layout of Intel's `VDPBF16PS` and of the right operand of `TDPBF16PS`, "Architecture Instruction Set Extensions
+//! Programming Reference".
 
 use crate::arch::Bf16Unit;
 use crate::packed_matrix::{MostPanelVectors, Panel, panels};

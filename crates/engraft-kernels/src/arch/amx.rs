@@ -121,7 +121,7 @@ impl PanelProduct<'_, Bf16Pair> {
             return;
         }
         self.check::<I>();
-        assert!(I::LANES == COLUMNS && self.element_stride == 1 && self.segments.len % PAIRS == 0);
+        assert!(I::LANES == COLUMNS && self.element_stride == 1 && self.segments.len.is_multiple_of(PAIRS));
         let window = (self.segments.count - 1) * self.segments.stride + self.segments.len;
         let span = self.input_layout.span(self.run_count, self.run_len, window);
         let slack = PanelProduct::tile_slack(self.input_layout);

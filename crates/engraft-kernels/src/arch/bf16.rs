@@ -84,7 +84,10 @@ impl Element for Bf16Pair {
 /// If `to` has no room.
 #[inline(always)]
 pub(crate) fn round_row<I: Isa>(isa: I, from: &[f32], to: &mut [Bf16Pair]) {
-    assert!(to.len() >= from.len().div_ceil(2) && from.len() % I::LANES == 0, "room for rounded elements");
+    assert!(
+        to.len() >= from.len().div_ceil(2) && from.len().is_multiple_of(I::LANES),
+        "room for rounded elements"
+    );
     for (at, to) in to.chunks_exact_mut(I::LANES).enumerate() {
         let half = |half: usize| {
             let start = (2 * at + half) * I::LANES;
