@@ -13,6 +13,12 @@ pub enum EngineError {
     /// The instruction set asked for cannot be had.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// A precision that plans do not know.
+    #[error("precision `{found}` is unknown, expected f32 or bf16")]
+    UnknownPrecision {
+        /// The name.
+        found: String,
+    },
     /// The network does not read exactly one image.
     #[error("the network has {found} input nodes, expected one")]
     InputCount {

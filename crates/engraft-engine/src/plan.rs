@@ -9,6 +9,7 @@ mod layout;
 mod lower;
 mod memory;
 mod network;
+mod precision;
 mod profile;
 mod winograd;
 mod worker;
@@ -16,12 +17,13 @@ mod worker;
 use std::sync::{Mutex, PoisonError};
 
 use engraft_graph::{Graph, NamedTensors, Shape};
-use engraft_kernels::InstructionSet;
+use engraft_kernels::{Bf16Unit, InstructionSet};
 use rayon::prelude::*;
 
 use crate::EngineError;
 use kernel::Pixels;
 use network::Network;
+pub use precision::Precision;
 pub use profile::StepProfile;
 pub use worker::Worker;
 
@@ -32,6 +34,8 @@ pub struct PlanOptions {
     pub isa: InstructionSet,
     /// When steps run together; changes no result.
     pub banding: Banding,
+    /// What convolutions multiply.
+    pub precision: Precision,
 }
 
 /// When a step that is the only reader of another runs together with it, some rows at a time.
@@ -49,7 +53,7 @@ pub enum Banding {
 impl PlanOptions {
     /// The usual choices for that instruction set.
     pub fn new(isa: InstructionSet) -> PlanOptions {
-        PlanOptions { isa, banding: Banding::default() }
+        PlanOptions { isa, banding: Banding::default(), precision: Precision::default() }
     }
 
     /// The instruction set that the environment variable `ENGRAFT_ISA` names, else the fastest there is.
@@ -104,6 +108,24 @@ impl Plan {
         self.network.isa.name()
     }
 
+    /// What convolutions multiply.
+    pub fn precision(&self) -> Precision {
+        self.network.precision
+    }
+
+    /// The precision and, where it is not single, what multiplies: with another one the last bits of results differ.
+    pub fn precision_name(&self) -> String {
+        match self.network.precision {
+            Precision::F32 => Precision::F32.to_string(),
+            Precision::Bf16 => format!("bf16 by {}", Bf16Unit::best(self.network.isa).name()),
+        }
+    }
+
+    /// Whether the processor has instructions for the precision; without them bf16 is slower than single precision.
+    pub fn has_instructions_for_precision(&self) -> bool {
+        self.network.precision == Precision::F32 || Bf16Unit::best(self.network.isa).has_instructions()
+    }
+
     /// Buffers for one run at a time. A thread that runs many images keeps one.
     pub fn worker(&self) -> Worker {
         Worker::new(&self.network)
@@ -116,9 +138,9 @@ impl Plan {
 
     /// Memory of one worker, in bytes.
     pub fn worker_bytes(&self) -> usize {
-        let network = &self.network;
-        let buffers = network.slot_lens.iter().chain(&network.kept_lens).sum::<usize>();
-        (buffers + network.scratch_len) * size_of::<f32>()
+        let Network { slot_lens, kept_lens, transformed_len, rounded_len, .. } = &self.network;
+        slot_lens.iter().chain(kept_lens).chain([transformed_len, rounded_len]).sum::<usize>()
+            * size_of::<f32>()
     }
 
     /// Runs one image of bytes on the calling thread.

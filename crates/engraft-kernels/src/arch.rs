@@ -4,14 +4,22 @@
 //! [`InstructionSet`] hands one out, and it looks first. Kernels are [`SimdOp`]s, written once.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bf16;
+mod bf16_unit;
 mod depthwise_tile;
 mod gemm_tile;
 mod isa;
 mod portable;
 
+pub use bf16::Bf16Pair;
+pub(crate) use bf16::{Element, round_row};
+pub use bf16_unit::Bf16Unit;
+pub(crate) use bf16_unit::Multiplier;
 pub(crate) use depthwise_tile::DepthwiseTiles;
 pub(crate) use gemm_tile::PanelProduct;
 pub(crate) use isa::{Isa, SimdOp};
@@ -111,7 +119,7 @@ impl InstructionSet {
     fn detect(name: &str) -> Option<InstructionSet> {
         match name {
             #[cfg(target_arch = "x86_64")]
-            "avx512" => avx512::Avx512::detect().map(|isa| InstructionSet(Kind::Avx512(isa))),
+            "avx512" => avx512::Avx512::<false>::detect().map(|isa| InstructionSet(Kind::Avx512(isa))),
             #[cfg(target_arch = "x86_64")]
             "avx2" => avx2::Avx2::detect().map(|isa| InstructionSet(Kind::Avx2(isa))),
             "portable" => Some(InstructionSet(Kind::Portable)),

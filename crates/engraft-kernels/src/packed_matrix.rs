@@ -54,7 +54,7 @@ pub(crate) struct Panel {
     /// Where it starts in the packed values.
     pub start: usize,
     /// Elements it takes.
-    len: usize,
+    pub len: usize,
 }
 
 impl PackedMatrix {
@@ -113,7 +113,7 @@ impl PackedMatrix {
         if (self.rows, self.columns) == (rows, columns) {
             return;
         }
-        self.panels = panels(self.isa, rows, columns);
+        self.panels = panels(self.isa.lanes(), self.isa.run(MostPanelVectors), rows, columns);
         let len = self.panels.iter().map(|panel| panel.len).sum();
         if self.values.len() == len {
             self.values.fill(0.0);
@@ -165,9 +165,9 @@ fn copy_columns(matrix: MatrixView, row: usize, first_column: usize, to: &mut [f
     }
 }
 
-fn panels(isa: InstructionSet, rows: usize, columns: usize) -> Vec<Panel> {
-    let lanes = isa.lanes();
-    let widths = panel_widths(columns.div_ceil(lanes), isa.run(MostPanelVectors));
+/// Panels of at most `most` vectors for a matrix of that shape.
+pub(crate) fn panels(lanes: usize, most: usize, rows: usize, columns: usize) -> Vec<Panel> {
+    let widths = panel_widths(columns.div_ceil(lanes), most);
     let mut panels = Vec::with_capacity(widths.len());
     let (mut first_column, mut start) = (0, 0);
     for vectors in widths {
@@ -190,7 +190,8 @@ fn panel_widths(vectors: usize, most: usize) -> Vec<usize> {
     }
 }
 
-struct MostPanelVectors;
+/// The width of the widest panel that the instruction set multiplies in registers.
+pub(crate) struct MostPanelVectors;
 
 impl SimdOp for MostPanelVectors {
     type Output = usize;

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft_engine::{EngineError, Plan, PlanOptions};
+use engraft_engine::{EngineError, Plan, PlanOptions, Precision};
 use engraft_formats::safetensors;
 use engraft_graph::Graph;
 use engraft_testing::noise_u8;
@@ -29,12 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["export", name, folder] => export(name, folder.as_ref()),
-        ["serve", folder, threads, first_batch, "f32"] => {
+        ["serve", folder, threads, first_batch, precision] => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
-            let (mut timer, first_batch) = (Timer::open(folder.as_ref())?, first_batch.parse()?);
+            let (mut timer, first_batch) =
+                (Timer::open(folder.as_ref(), precision.parse()?)?, first_batch.parse()?);
             pool.install(|| serve(&mut timer, first_batch)).map_err(|error| error.to_string().into())
         }
-        ["serve", .., precision] => Err(format!("precision `{precision}` is unknown, expected f32").into()),
         _ => Err("usage: bench_peer export NAME FOLDER | serve FOLDER THREADS FIRST_BATCH PRECISION".into()),
     }
 }
@@ -105,10 +105,11 @@ struct Timer {
 }
 
 impl Timer {
-    fn open(folder: &Path) -> Result<Timer, Box<dyn Error>> {
+    fn open(folder: &Path, precision: Precision) -> Result<Timer, Box<dyn Error>> {
         let graph = read_graph(folder)?;
         let weights = safetensors::from_bytes(&fs::read(folder.join("weights.safetensors"))?)?.tensors;
-        let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
+        let options = PlanOptions { precision, ..PlanOptions::from_env()? };
+        let plan = Plan::compile(&graph, &weights, &options)?;
         let features = vec![0.0; IMAGES * plan.output_shape().len()];
         Ok(Timer {
             plan,

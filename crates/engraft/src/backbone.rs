@@ -7,7 +7,7 @@ mod throughput;
 use std::path::Path;
 
 use engraft_data::{Digest, Filter};
-use engraft_engine::EngineError;
+use engraft_engine::{EngineError, Precision};
 use engraft_train::{Embedder, Progress, Silent, Store};
 use serde::Serialize;
 
@@ -37,6 +37,8 @@ pub struct BackboneInfo {
     pub input_size: usize,
     /// Length of its feature vector.
     pub features: usize,
+    /// What its convolutions multiply: `f32` or `bf16`.
+    pub precision: String,
     /// The networks it consists of, in the order of their features; a single one of a backbone that is no combination.
     pub parts: Vec<PartInfo>,
 }
@@ -94,9 +96,39 @@ impl Backbone {
         self.parts[0].plan.isa_name()
     }
 
-    /// A backbone of one or more networks.
+    /// What its convolutions multiply.
+    pub fn precision(&self) -> Precision {
+        self.parts[0].plan.precision()
+    }
+
+    /// The same backbone, its convolutions computed with another precision: its features differ a little.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if `ENGRAFT_ISA` names no instruction set of this computer.
+    pub fn at_precision(self, precision: Precision) -> Result<Backbone, Error> {
+        if self.precision() == precision {
+            return Ok(self);
+        }
+        let parts = self.parts.into_iter().map(|part| part.at_precision(precision));
+        Ok(Backbone::of_parts(parts.collect::<Result<_, EngineError>>()?))
+    }
+
+    /// A warning if this computer has no instructions for the precision.
+    pub(crate) fn precision_warning(&self) -> Option<String> {
+        let slow = !self.parts[0].plan.has_instructions_for_precision();
+        let precision = self.precision();
+        slow.then(|| {
+            format!(
+                "this computer has no instructions for {precision}: the results are as near as elsewhere, but f32 \
+                 would be faster"
+            )
+        })
+    }
+
+    /// A backbone of one or more networks of one precision.
     pub(crate) fn of_parts(parts: Vec<BackbonePart>) -> Backbone {
-        Backbone { info: BackboneInfo::of(parts.iter().map(|part| part.info.clone()).collect()), parts }
+        let infos = parts.iter().map(|part| part.info.clone()).collect();
+        Backbone { info: BackboneInfo::of(infos, parts[0].plan.precision()), parts }
     }
 
     /// Its networks, to be changed.
@@ -148,8 +180,16 @@ impl Backbone {
 }
 
 impl BackboneInfo {
+    /// Its name, and its precision where that is not single.
+    pub(crate) fn described(&self) -> String {
+        match &*self.precision {
+            "f32" => self.name.clone(),
+            precision => format!("{} in {precision}", self.name),
+        }
+    }
+
     /// The description of a backbone of these networks.
-    pub(crate) fn of(parts: Vec<PartInfo>) -> BackboneInfo {
+    pub(crate) fn of(parts: Vec<PartInfo>, precision: Precision) -> BackboneInfo {
         let joined = |of: fn(&PartInfo) -> &str| parts.iter().map(of).collect::<Vec<_>>().join("+");
         BackboneInfo {
             name: joined(|part| &part.name),
@@ -159,6 +199,7 @@ impl BackboneInfo {
             },
             input_size: parts.iter().map(|part| part.input_size).max().unwrap_or(0),
             features: parts.iter().map(|part| part.features).sum(),
+            precision: precision.to_string(),
             parts,
         }
     }
@@ -181,7 +222,7 @@ pub(crate) mod tests {
         let kernel = Tensor::from_f32(vec![3, 3, 3, features], noise(features as u64, 27 * features));
         weights.insert("conv/kernel", kernel.unwrap()).unwrap();
         let info = part(name, input_size, features);
-        BackbonePart::compile(info, net.finish(output).unwrap(), weights).unwrap()
+        BackbonePart::compile(info, net.finish(output).unwrap(), weights, Precision::F32).unwrap()
     }
 
     fn part(name: &str, input_size: usize, features: usize) -> PartInfo {
@@ -190,11 +231,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_combination_is_described_by_its_parts() {
-        let one = BackboneInfo::of(vec![part("a", 224, 1280)]);
+        let one = BackboneInfo::of(vec![part("a", 224, 1280)], Precision::F32);
         assert_eq!((&*one.name, &*one.weights_sha256), ("a", "sha of a"));
-        assert_eq!((one.input_size, one.features), (224, 1280));
-        let two = BackboneInfo::of(vec![part("b", 240, 7), part("a", 224, 1280)]);
-        assert_eq!((&*two.name, two.input_size, two.features), ("b+a", 240, 1287));
+        assert_eq!((one.input_size, one.features, &*one.described()), (224, 1280, "a"));
+        let two = BackboneInfo::of(vec![part("b", 240, 7), part("a", 224, 1280)], Precision::Bf16);
+        assert_eq!((&*two.described(), two.input_size, two.features), ("b+a in bf16", 240, 1287));
         assert_eq!(two.weights_sha256, Digest::of(b"sha of b+sha of a").to_string());
     }
 

@@ -13,6 +13,7 @@ mod views;
 use std::path::Path;
 
 use engraft_data::{Filter, Fit, Image};
+use engraft_engine::Precision;
 use engraft_train::{Embedder, LinearHead, Store, Views};
 
 pub use describe::Description;
@@ -64,6 +65,20 @@ impl Classifier {
     /// [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         model_file::write(path, &self.header, &self.backbone, &self.head)
+    }
+
+    /// The same classifier, the convolutions of its backbone computed with another precision than in training: faster or
+    /// slower, and with probabilities that differ a little.
+    ///
+    /// # Errors
+    /// As [`Backbone::at_precision`].
+    pub fn at_precision(self, precision: Precision) -> Result<Classifier, Error> {
+        Ok(Classifier { backbone: self.backbone.at_precision(precision)?, ..self })
+    }
+
+    /// A warning if this computer has no instructions for the backbone's precision.
+    pub fn precision_warning(&self) -> Option<String> {
+        self.backbone.precision_warning()
     }
 
     /// Names of the classes, in the order of all probabilities.

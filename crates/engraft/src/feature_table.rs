@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     Error, atomic_file,
-    backbone::Backbone,
+    backbone::{Backbone, BackboneInfo},
     embedded_part::{Usable, embed_usable, store_warning},
     skipped::{self, SkippedFile},
 };
@@ -54,6 +54,8 @@ pub struct FeatureTable {
     pub rows: usize,
     /// Length of a row.
     pub dim: usize,
+    /// What the convolutions of the backbone multiplied: `f32` or `bf16`.
+    pub precision: String,
     /// Per row: the path of the image below the given folder, or `FILE#i` for image `i` of an array; sorted.
     pub paths: Vec<String>,
     /// Files that were not used, and why.
@@ -156,7 +158,7 @@ fn embed_files(
     if images.is_empty() {
         return Err(no_image(data, &scan.skipped));
     }
-    let mut table = FeatureTable::empty(backbone.info().features, scan.ignored);
+    let mut table = FeatureTable::empty(backbone, scan.ignored);
     for (index, image) in images {
         table.push(scan.files[index].relative.clone(), &image.features[0]);
     }
@@ -194,7 +196,7 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
     let backbone = backbone.at_size([height, width]).map_err(|error| wrong(&error))?;
     let image_len = height * width * 3;
     let name = data.file_name().unwrap_or_default().to_string_lossy();
-    let mut table = FeatureTable::empty(backbone.info().features, 0);
+    let mut table = FeatureTable::empty(&backbone, 0);
     progress.begin("embedding", count);
     while table.rows < count {
         if progress.is_cancelled() {
@@ -234,9 +236,11 @@ fn run_chunk(backbone: &Backbone, values: &NpyValues, image_len: usize) -> Resul
 }
 
 impl FeatureTable {
-    fn empty(dim: usize, ignored: usize) -> FeatureTable {
-        let (paths, skipped, warnings, values) = Default::default();
-        FeatureTable { rows: 0, dim, paths, skipped, ignored, warnings, values }
+    fn empty(backbone: &Backbone, ignored: usize) -> FeatureTable {
+        let (paths, skipped, values) = Default::default();
+        let BackboneInfo { features: dim, precision, .. } = backbone.info().clone();
+        let warnings = backbone.precision_warning().into_iter().collect();
+        FeatureTable { rows: 0, dim, precision, paths, skipped, ignored, warnings, values }
     }
 
     fn push(&mut self, path: String, row: &[f32]) {
@@ -249,12 +253,13 @@ impl FeatureTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::tests::tiny_part;
 
     #[test]
     fn a_file_of_features_is_recognised_as_our_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features");
-        let mut table = FeatureTable::empty(2, 0);
+        let mut table = FeatureTable::empty(&Backbone::of_parts(vec![tiny_part("a", 4, 2)]), 0);
         table.push("0.png".to_owned(), &[1.0, 2.0]);
         table.save(&path, FeatureFormat::Safetensors).unwrap();
         assert!(std::fs::read(&path).unwrap()[8..].starts_with(engraft_data::OUTPUT_MARK));

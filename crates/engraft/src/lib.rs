@@ -49,6 +49,7 @@ pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{
     Filter, Fit, Image, Limits, Rng, UnknownName, augment as augmentations, decode, encode_png, is_decoding,
 };
+pub use engraft_engine::Precision;
 pub use engraft_train::{EpochRecord, EpochScore, FitError, FitOptions, History, Optimizer, Schedule};
 pub use engraft_train::{Progress, Score, Silent, Store, StoreError, StoreInfo, StoreLocation, Views};
 pub use engraft_zoo::Ending;

@@ -1,6 +1,7 @@
 //! What a model remembers of its training: enough to repeat it, nothing that differs from run to run.
 
 use engraft_data::augment::Augmentation;
+use engraft_engine::Precision;
 use engraft_train::FitOptions;
 use engraft_train::Views;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct Manifest<S = RecordedScore> {
     pub engraft: String,
     /// Instruction set its features were computed on.
     pub instruction_set: String,
+    /// What the convolutions of its backbone multiplied: `f32` or `bf16`.
+    #[serde(default = "single_precision", skip_serializing_if = "is_single_precision")]
+    pub precision: String,
     /// What decoded and resized the images.
     pub decoder: String,
     /// What ran the network.
@@ -55,6 +59,7 @@ impl<S> Manifest<S> {
         Manifest {
             engraft: self.engraft.clone(),
             instruction_set: self.instruction_set.clone(),
+            precision: self.precision.clone(),
             decoder: self.decoder.clone(),
             engine: self.engine.clone(),
             seed: self.seed,
@@ -68,6 +73,15 @@ impl<S> Manifest<S> {
             test: self.test.as_ref().map(&convert),
         }
     }
+}
+
+/// The precision of models whose files name none.
+fn single_precision() -> String {
+    Precision::F32.to_string()
+}
+
+fn is_single_precision(precision: &str) -> bool {
+    precision == Precision::F32.name()
 }
 
 /// How a network was trained.

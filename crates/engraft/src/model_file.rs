@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-use engraft_engine::EngineError;
+use engraft_engine::{EngineError, Precision};
 use engraft_formats::safetensors;
 use engraft_graph::NamedTensors;
 use engraft_train::LinearHead;
@@ -108,7 +108,8 @@ fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
     header.set_directions(directions);
     header.check_head(&head)?;
     header.check_weights(&weights)?;
-    let parts = header.parts.iter().zip(weights).map(|(part, weights)| part.compile(weights));
+    let precision: Precision = header.training.precision.parse()?;
+    let parts = header.parts.iter().zip(weights).map(|(part, weights)| part.compile(weights, precision));
     let parts = parts.collect::<Result<_, EngineError>>()?;
     let backbone = Backbone::of_parts(parts);
     let worker_bytes = backbone.worker_bytes();
@@ -173,6 +174,7 @@ mod tests {
         let training = Manifest {
             engraft: text("0.1.0"),
             instruction_set: text("portable"),
+            precision: text("bf16"),
             decoder: text("decoder 1"),
             engine: text("engine 1"),
             seed: 0,
@@ -242,7 +244,8 @@ mod tests {
     #[test]
     fn a_consistent_file_that_makes_no_sense_is_refused() {
         type Change = fn(&mut Header, &mut NamedTensors, &mut LinearHead);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 9] = [
+            ("precision `f8` is unknown", |header, _, _| header.training.precision = "f8".to_owned()),
             ("model format 4, expected 3", |header, _, _| header.format = 4),
             ("tells 2 classes apart, 3 are named", |header, _, _| header.classes.push("cow".to_owned())),
             ("`cat` is named twice", |header, _, _| header.classes[1] = "cat".to_owned()),

@@ -6,7 +6,7 @@ mod table;
 use std::time::{Duration, Instant};
 
 use engraft_data::Rng;
-use engraft_engine::{EngineError, Plan, PlanOptions};
+use engraft_engine::{EngineError, Plan, PlanOptions, Precision};
 use engraft_zoo::{BackboneSpec, Ending, backbone, noise_weights};
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ pub struct BackboneSpeed {
     pub name: String,
     /// Instruction set of its kernels.
     pub isa: &'static str,
+    /// What its convolutions computed with.
+    pub precision: String,
     /// Threads that it ran on.
     pub threads: usize,
     /// Side of its square input, in pixels.
@@ -52,12 +54,13 @@ impl BackboneSpeed {
     ///
     /// # Errors
     /// If the name is unknown, or `ENGRAFT_ISA` names an instruction set that this processor lacks.
-    pub fn measure(name: &str) -> Result<BackboneSpeed, Error> {
-        let subject = Subject::open(name)?;
+    pub fn measure(name: &str, precision: Precision) -> Result<BackboneSpeed, Error> {
+        let subject = Subject::open(name, precision)?;
         let speed = |batch| Ok(BatchSpeed { batch, images_per_second: subject.images_per_second(batch)? });
         Ok(BackboneSpeed {
             name: subject.spec.name.to_owned(),
             isa: subject.plan.isa_name(),
+            precision: subject.plan.precision_name(),
             threads: rayon::current_num_threads(),
             input_size: subject.spec.preprocessing.input_side_px,
             batches: BATCHES.into_iter().map(speed).collect::<Result<_, EngineError>>()?,
@@ -66,9 +69,9 @@ impl BackboneSpeed {
 
     /// A line for each batch.
     pub fn text(&self) -> String {
-        let BackboneSpeed { name, isa, threads, input_size, .. } = self;
+        let BackboneSpeed { name, isa, precision, threads, input_size, .. } = self;
         let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-        let mut text = format!("{name}, {input_size} x {input_size}, {isa}, {threads}\n");
+        let mut text = format!("{name}, {input_size} x {input_size}, {isa}, {precision}, {threads}\n");
         for BatchSpeed { batch, images_per_second } in &self.batches {
             text += &format!("batch {batch}: {images_per_second:.1} images/s\n");
         }
@@ -84,10 +87,11 @@ struct Subject {
 }
 
 impl Subject {
-    fn open(name: &str) -> Result<Subject, Error> {
+    fn open(name: &str, precision: Precision) -> Result<Subject, Error> {
         let spec = backbone(name)?;
         let graph = spec.graph(Ending::Features);
-        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &PlanOptions::from_env()?)?;
+        let options = PlanOptions { precision, ..PlanOptions::from_env()? };
+        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &options)?;
         let mut rng = Rng::new(0);
         let image = (0..plan.input_shape().len()).map(|_| rng.below(256) as u8).collect();
         Ok(Subject { spec, plan, image })
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_speed_is_measured_for_each_batch() {
-        let speed = BackboneSpeed::measure("mobilenet_025").unwrap();
+        let speed = BackboneSpeed::measure("mobilenet_025", Precision::F32).unwrap();
         assert_eq!(speed.batches.iter().map(|speed| speed.batch).collect::<Vec<_>>(), BATCHES);
         assert!(speed.batches.iter().all(|speed| speed.images_per_second > 1.0), "{speed:?}");
         assert_eq!(speed.text().lines().count(), 3, "{}", speed.text());

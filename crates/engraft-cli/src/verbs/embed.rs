@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use engraft::{Backbone, EmbedOptions, FeatureFormat, FeatureTable, Filter, Fit};
+use engraft::{Backbone, EmbedOptions, FeatureFormat, FeatureTable, Filter, Fit, Precision};
 
 use crate::{exit::Outcome, options::Common, output, progress::Display};
 
@@ -24,6 +24,9 @@ pub struct Args {
     /// Filter for resizing: nearest, bilinear, bicubic or lanczos
     #[arg(long, default_value_t = Filter::Bicubic)]
     filter: Filter,
+    /// What convolutions multiply: f32, or bf16 (faster on processors that have it, a little less exact)
+    #[arg(long, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Where to write the features; the ending, .npy or .safetensors, is the format
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -35,6 +38,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     engraft::check_writable(&args.out)?;
     let display = Display::new(common.quiet);
     let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
+    let backbone = backbone.at_precision(args.precision)?;
     let options = EmbedOptions { fit: args.fit, filter: args.filter };
     let store = super::open_store();
     let table = FeatureTable::embed(&args.data, backbone, &options, store.as_ref(), &display)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use engraft::Precision;
 
 use crate::{exit::Outcome, options::Common, output, progress::Display, verbs::tta::TtaArgs};
 
@@ -13,6 +14,9 @@ pub struct Args {
     model: PathBuf,
     /// Folder of class folders, matched to the model's classes by name; of train, val and test the test part is taken
     data: PathBuf,
+    /// What the backbone's convolutions multiply, f32 or bf16 [default: as in training]
+    #[arg(long)]
+    precision: Option<Precision>,
     #[command(flatten)]
     tta: TtaArgs,
     /// Fail if any file is skipped
@@ -25,7 +29,7 @@ pub struct Args {
 
 /// Evaluates and prints the report.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
-    let classifier = args.tta.load(&args.model)?;
+    let classifier = args.tta.load(&args.model, args.precision)?;
     let display = Display::new(common.quiet);
     let store = super::open_store();
     let evaluation = classifier.evaluate(&args.data, args.strict, store.as_ref(), &display)?;

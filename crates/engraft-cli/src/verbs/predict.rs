@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use engraft::{Guess, Prediction};
+use engraft::{Guess, Precision, Prediction};
 
 use crate::{exit::Outcome, options::Common, output, progress::Display, verbs::tta::TtaArgs};
 
@@ -18,13 +18,17 @@ pub struct Args {
     /// How many of the most probable classes to print
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    /// What the backbone's convolutions multiply, f32 or bf16 [default: as in training]
+    #[arg(long)]
+    precision: Option<Precision>,
     #[command(flatten)]
     tta: TtaArgs,
 }
 
 /// Prints one line per path; a path that cannot be used gets its reason and does not stop the others.
 pub fn run(args: Args, common: &Common) -> Result<Outcome> {
-    let classifier = args.tta.load(&args.model)?;
+    let classifier = args.tta.load(&args.model, args.precision)?;
+    classifier.precision_warning().iter().for_each(|warning| output::warning(warning));
     let display = Display::new(common.quiet);
     let mut all_used = true;
     let mut print = |prediction: Prediction| -> Result<()> {

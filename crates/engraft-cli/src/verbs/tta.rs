@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use engraft::Classifier;
+use engraft::{Classifier, Precision};
 
 /// Options of the verbs that use a model.
 #[derive(clap::Args)]
@@ -17,9 +17,14 @@ pub struct TtaArgs {
 }
 
 impl TtaArgs {
-    /// The model at `path`, set to judge in this way.
-    pub fn load(&self, path: &Path) -> Result<Classifier> {
+    /// The model at `path`, set to judge in this way, and with another precision if one is given.
+    pub fn load(&self, path: &Path, precision: Option<Precision>) -> Result<Classifier> {
         let augment = self.augment.as_deref().map(engraft::read_augmentation).transpose()?;
-        Ok(Classifier::load(path)?.with_tta(self.tta, augment.as_ref())?)
+        let classifier = Classifier::load(path)?;
+        let classifier = match precision {
+            Some(precision) => classifier.at_precision(precision)?,
+            None => classifier,
+        };
+        Ok(classifier.with_tta(self.tta, augment.as_ref())?)
     }
 }

@@ -17,6 +17,7 @@ mod layouts;
 mod look;
 mod model;
 mod on_demand;
+mod precision;
 mod recipes;
 mod streams;
 mod train;

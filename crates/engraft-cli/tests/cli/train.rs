@@ -25,7 +25,10 @@ fn the_report_has_every_documented_key() {
         json!({"train": 12, "val": null, "test": null, "skipped": [], "ignored": 0})
     );
     assert_eq!(report["backbone"]["name"], "efficientnet_lite0");
-    assert_eq!(keys(&report["backbone"]), ["features", "input_size", "name", "parts", "weights_sha256"]);
+    assert_eq!(
+        keys(&report["backbone"]),
+        ["features", "input_size", "name", "parts", "precision", "weights_sha256"]
+    );
     assert_eq!(keys(&report["seconds"]), ["decode", "embed", "fit", "scan", "total"]);
     let score = ["accuracy", "ci95", "confusion", "macro_f1", "majority_baseline", "per_class"];
     for key in score.iter().chain(&["folds", "l2"]) {

@@ -7,10 +7,10 @@ use engraft_kernels::AlignedBuffer;
 use rayon::prelude::*;
 
 use super::chain::Chain;
-use super::kernel::{Held, Operands, Pixels};
+use super::kernel::{Band, Held, Operands, Pixels};
 use super::layout::Layout;
 use super::network::{Network, Step};
-use super::worker::{Kept, Scratch, Worker};
+use super::worker::{Kept, Scratch, Work, Worker};
 
 /// Chains with less work than this, in multiply-adds, are not worth waking another thread.
 const LEAST_WORK_TO_SPLIT: u64 = 200_000;
@@ -124,14 +124,14 @@ impl Run<'_> {
     }
 
     /// Computes rows of a step from `first_row` on; `kept` ends with what the step before it has produced.
-    fn compute(&self, depth: usize, first_row: usize, rows: &mut [f32], kept: &[Kept], work: &mut [f32]) {
+    fn compute(&self, depth: usize, first_row: usize, rows: &mut [f32], kept: &[Kept], work: &mut Work) {
         let step = self.step(depth);
         let layout = self.output(depth);
         let previous = depth.checked_sub(1).map(|previous| &kept[previous]);
         let held = previous.map(|kept| Held { buffer: &kept.buffer, first_row: kept.first });
         let (network, image, slots) = (self.network, self.image, self.slots);
         let operands = Operands { network, image, views: &step.inputs, slots, held };
-        step.kernel.run_rows(operands, layout, first_row, rows, work);
+        step.kernel.run_rows(&Band::new(operands, layout, first_row, rows), work, rows);
         layout.zero_sides(rows);
     }
 

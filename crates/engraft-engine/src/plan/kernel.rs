@@ -5,11 +5,13 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Clamp, ConvertPixels, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind,
+    Activation, Bf16Conv2d, Clamp, ConvertPixels, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
+    PackedWinograd, PoolKind,
 };
 
 use super::chain::RowWindow;
 use super::layout::{Border, Layout};
+use super::worker::Work;
 pub(super) use band::{Band, Held, Operands};
 
 /// The image a run starts from, `[height, width, channels]`.
@@ -49,6 +51,13 @@ pub(super) enum Kernel {
     /// A 3x3 convolution over all channels with a stride of one, by fewer multiplications.
     Winograd {
         weights: PackedWinograd,
+        ending: Ending,
+    },
+    /// A convolution with inputs and weights rounded.
+    Bf16Convolution {
+        weights: PackedBf16Matrix,
+        kernel: [usize; 2],
+        strides: [usize; 2],
         ending: Ending,
     },
     /// A convolution of each channel on its own.
@@ -98,7 +107,18 @@ impl Kernel {
         match self {
             Kernel::Convolution { weights, .. } => weights.size_bytes(),
             Kernel::Winograd { weights, .. } => weights.size_bytes(),
+            Kernel::Bf16Convolution { weights, .. } => weights.size_bytes(),
             Kernel::Depthwise { weights, .. } => weights.size_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Pairs of bf16 numbers that it needs room for.
+    pub(super) fn rounded_len(&self) -> usize {
+        match self {
+            Kernel::Bf16Convolution { weights, kernel, strides, .. } => {
+                Bf16Conv2d::scratch_len(weights, *kernel, *strides)
+            }
             _ => 0,
         }
     }
@@ -110,6 +130,8 @@ impl Kernel {
             Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
             Kernel::Convolution { .. } => "convolution",
             Kernel::Winograd { .. } => "winograd",
+            Kernel::Bf16Convolution { kernel: [1, 1], .. } => "bf16 pointwise",
+            Kernel::Bf16Convolution { .. } => "bf16 convolution",
             Kernel::Depthwise { .. } => "depthwise",
             Kernel::Elementwise { .. } => "elementwise",
             Kernel::Multiply => "multiply",
@@ -135,7 +157,7 @@ impl Kernel {
     }
 
     /// Elements of memory that it works in.
-    pub(super) fn scratch_len(&self, output: &Layout) -> usize {
+    pub(super) fn transformed_len(&self, output: &Layout) -> usize {
         match self {
             Kernel::Winograd { weights, .. } => weights.scratch_len([output.height, output.width]),
             _ => 0,
@@ -146,7 +168,8 @@ impl Kernel {
     /// if the kernel reads all of it or is not worth the trouble.
     pub(super) fn row_window(&self, padding: usize) -> Option<RowWindow> {
         match self {
-            Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. } => {
+            Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. }
+            | Kernel::Bf16Convolution { kernel: [size, _], strides: [stride, _], .. } => {
                 Some(RowWindow { size: *size, stride: *stride, before: padding })
             }
             Kernel::Depthwise { weights, strides: [stride, _], .. } => {
@@ -160,29 +183,22 @@ impl Kernel {
         }
     }
 
-    /// Computes the rows from `first_row` on that `rows` holds, each with its side borders; works in `scratch`.
+    /// Computes the rows of a band in the memory of `work`.
     ///
     /// # Panics
     /// If an operand is missing: a bug in lowering.
-    pub(super) fn run_rows(
-        &self,
-        operands: Operands,
-        output: Layout,
-        first_row: usize,
-        rows: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        if let Kernel::Convert(conversion) = self {
-            return convert(conversion, operands.image, output, first_row, rows);
-        }
-        let isa = operands.network.isa;
-        let band = Band { isa, operands, output, first_row, row_count: rows.len() / output.row_len() };
+    pub(super) fn run_rows(&self, band: &Band, work: &mut Work, rows: &mut [f32]) {
         match self {
-            Kernel::Convert(_) => unreachable!("a conversion reads no value"),
+            Kernel::Convert(conversion) => convert(conversion, band, rows),
+            Kernel::Bf16Convolution { weights, kernel, strides, ending } => {
+                band.bf16_convolution(weights, [*kernel, *strides], *ending, &mut work.rounded, rows);
+            }
             Kernel::Convolution { weights, kernel, strides, ending } => {
                 band.convolution(weights, *kernel, *strides, *ending, rows);
             }
-            Kernel::Winograd { weights, ending } => band.winograd(weights, *ending, rows, scratch),
+            Kernel::Winograd { weights, ending } => {
+                band.winograd(weights, *ending, &mut work.transformed, rows);
+            }
             Kernel::Depthwise { weights, strides, ending } => {
                 band.depthwise(weights, *strides, *ending, rows);
             }
@@ -203,12 +219,13 @@ impl Kernel {
     }
 }
 
-fn convert(conversion: &ConvertPixels, image: Pixels, output: Layout, first_row: usize, rows: &mut [f32]) {
+fn convert(conversion: &ConvertPixels, band: &Band, rows: &mut [f32]) {
+    let Band { output, first_row, .. } = *band;
     let image_row = output.width * output.channels;
     for (index, row) in rows.chunks_exact_mut(output.row_len()).enumerate() {
         let row = &mut row[output.border.left * output.pixel_len..][..output.width * output.pixel_len];
         let from = (first_row + index) * image_row;
-        match image {
+        match band.operands.image {
             Pixels::U8(values) => conversion.run(&values[from..][..image_row], row, output.pixel_len),
             Pixels::F32(values) => conversion.run(&values[from..][..image_row], row, output.pixel_len),
         }

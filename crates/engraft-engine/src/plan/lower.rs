@@ -7,7 +7,8 @@ use engraft_graph::{
     Shape, Tensor, same_padding,
 };
 use engraft_kernels::{
-    ConvertPixels, InstructionSet, MatrixView, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind,
+    Bf16Unit, ConvertPixels, InstructionSet, MatrixView, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
+    PackedWinograd, PoolKind,
 };
 
 use super::affine::Affine;
@@ -18,7 +19,7 @@ use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
 use super::winograd;
-use super::{Banding, PlanOptions};
+use super::{Banding, PlanOptions, Precision};
 use crate::EngineError;
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
@@ -36,6 +37,7 @@ pub(super) fn lower(
         graph,
         weights,
         isa: options.isa,
+        precision: options.precision,
         consumers: Consumers::new(graph),
         views: vec![None; graph.nodes().len()],
         taken_in: vec![false; graph.nodes().len()],
@@ -64,6 +66,7 @@ struct Lowering<'a> {
     graph: &'a Graph,
     weights: &'a NamedTensors,
     isa: InstructionSet,
+    precision: Precision,
     consumers: Consumers,
     /// What each node has become, once it is lowered.
     views: Vec<Option<View>>,
@@ -223,13 +226,9 @@ impl<'a> Lowering<'a> {
                 Kernel::Winograd { weights, ending }
             }
             Op::Conv2d(Conv2d { kernel, strides, .. }) => {
-                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: *kernel, strides: *strides, ending }
+                self.convolution(node, inputs[0], [*kernel, *strides], [&scale, &offset], ending)
             }
-            Op::Dense(_) => {
-                let weights = self.pack_convolution(node, inputs[0], &scale, &offset);
-                Kernel::Convolution { weights, kernel: [1, 1], strides: [1, 1], ending }
-            }
+            Op::Dense(_) => self.convolution(node, inputs[0], [[1, 1]; 2], [&scale, &offset], ending),
             Op::DepthwiseConv2d(conv) => {
                 let filters = self.weight(node, "kernel").to_f32();
                 let bias = Some(&offset[..]);
@@ -268,7 +267,8 @@ impl<'a> Lowering<'a> {
     /// Whether Winograd's algorithm can and should be used: it adds nothing and reads whole vectors.
     fn is_winograd(&self, conv: &Conv2d, node: &Node, inputs: &[View]) -> bool {
         let Layout { channels, pixel_len, .. } = self.values[inputs[0].value.0];
-        inputs.len() == 1
+        self.precision == Precision::F32
+            && inputs.len() == 1
             && pixel_len == self.isa.padded(channels)
             && winograd::pays(conv, channels, node.shape)
     }
@@ -295,6 +295,25 @@ impl<'a> Lowering<'a> {
         let input = self.graph.node(node.inputs[0]).shape;
         let Border { top, left, .. } = Window { kernel: window, strides, padding }.padding(input);
         Kernel::Pool2d { kind, window, strides, before: [top, left] }
+    }
+
+    fn convolution(
+        &self,
+        node: &Node,
+        input: View,
+        [kernel, strides]: [[usize; 2]; 2],
+        [scale, bias]: [&[f32]; 2],
+        ending: Ending,
+    ) -> Kernel {
+        if self.precision.rounds(node, &self.values[input.value.0], self.isa.lanes()) {
+            let values = self.weight(node, "kernel").to_f32();
+            let matrix = MatrixView::row_major(&values, values.len() / scale.len(), scale.len());
+            let unit = Bf16Unit::best(self.isa);
+            let weights = PackedBf16Matrix::pack(unit, kernel[0] * kernel[1], matrix, scale, bias);
+            return Kernel::Bf16Convolution { weights, kernel, strides, ending };
+        }
+        let weights = self.pack_convolution(node, input, scale, bias);
+        Kernel::Convolution { weights, kernel, strides, ending }
     }
 
     fn pack_convolution(&self, node: &Node, input: View, scale: &[f32], bias: &[f32]) -> PackedMatrix {
@@ -343,13 +362,26 @@ impl<'a> Lowering<'a> {
             }
         }
         let output = self.view(self.graph.output()).value;
-        let Lowering { isa, values, steps, .. } = self;
+        let Lowering { isa, precision, values, steps, .. } = self;
         let chains = chain::chains(&values, &steps, output, banding);
         let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
         let kept_lens = chain::kept_lens(&values, &steps, &chains);
-        let scratch_lens = steps.iter().map(|step| step.kernel.scratch_len(&values[step.output.0]));
-        let scratch_len = scratch_lens.max().unwrap_or_default();
-        Ok(Network { isa, values, steps, chains, output, slots, slot_lens, scratch_len, kept_lens })
+        let transformed_len =
+            steps.iter().map(|step| step.kernel.transformed_len(&values[step.output.0])).max().unwrap_or(0);
+        let rounded_len = steps.iter().map(|step| step.kernel.rounded_len()).max().unwrap_or(0);
+        Ok(Network {
+            isa,
+            precision,
+            values,
+            steps,
+            chains,
+            output,
+            slots,
+            slot_lens,
+            transformed_len,
+            kept_lens,
+            rounded_len,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use engraft_kernels::InstructionSet;
 
+use super::Precision;
 use super::chain::{Chain, RowWindow};
 use super::kernel::Kernel;
 use super::layout::{Border, Layout};
@@ -42,6 +43,7 @@ impl Step {
 /// A compiled graph.
 pub(super) struct Network {
     pub isa: InstructionSet,
+    pub precision: Precision,
     pub values: Vec<Layout>,
     pub steps: Vec<Step>,
     /// All steps, in their order.
@@ -52,9 +54,11 @@ pub(super) struct Network {
     /// Elements of each buffer.
     pub slot_lens: Vec<usize>,
     /// Elements of memory that the steps work in.
-    pub scratch_len: usize,
+    pub transformed_len: usize,
     /// Elements needed to keep the rows of the first, second, .. step of any chain.
     pub kept_lens: Vec<usize>,
+    /// Pairs of bf16 numbers that any step needs room for.
+    pub rounded_len: usize,
 }
 
 impl Network {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engraft_kernels::AlignedBuffer;
+use engraft_kernels::{AlignedBuffer, Bf16Pair};
 
 use super::network::Network;
 
@@ -23,7 +23,7 @@ impl Worker {
     pub(super) fn fits(&self, network: &Network) -> bool {
         let fit = |scratch: &Scratch| {
             scratch.kept.iter().map(|kept| kept.buffer.len()).eq(network.kept_lens.iter().copied())
-                && scratch.work.len() == network.scratch_len
+                && scratch.work.fits(network)
         };
         self.slots.iter().map(|slot| slot.len()).eq(network.slot_lens.iter().copied())
             && self.scratch.iter().all(fit)
@@ -46,9 +46,30 @@ pub(super) struct Scratch {
     /// For the first, second, .. step of a chain.
     pub kept: Vec<Kept>,
     /// What kernels work in.
-    pub work: AlignedBuffer,
+    pub work: Work,
     /// Seconds spent in each step, where they are to be measured.
     pub times: Option<Vec<f64>>,
+}
+
+/// Memory that a kernel works in; what it holds does not matter.
+pub(super) struct Work {
+    /// The transformed input and the products of a convolution by Winograd's algorithm.
+    pub transformed: AlignedBuffer,
+    /// The input of a bf16 convolution, some rows at a time.
+    pub rounded: AlignedBuffer<Bf16Pair>,
+}
+
+impl Work {
+    fn new(network: &Network) -> Work {
+        Work {
+            transformed: AlignedBuffer::zeroed(network.transformed_len),
+            rounded: AlignedBuffer::zeroed(network.rounded_len),
+        }
+    }
+
+    fn fits(&self, network: &Network) -> bool {
+        (self.transformed.len(), self.rounded.len()) == (network.transformed_len, network.rounded_len)
+    }
 }
 
 /// Some rows of what a step of a chain produces.
@@ -75,8 +96,7 @@ impl Scratch {
             let buffer = AlignedBuffer::zeroed(len);
             Kept { buffer, first: 0, filled: 0, needed: 0 }
         });
-        let work = AlignedBuffer::zeroed(network.scratch_len);
-        Scratch { kept: kept.collect(), work, times: None }
+        Scratch { kept: kept.collect(), work: Work::new(network), times: None }
     }
 
     /// Forgets all rows.

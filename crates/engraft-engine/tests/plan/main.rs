@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
 mod nets;
+mod precision;
 mod random;
 mod reference;
 mod revision;
@@ -46,7 +47,7 @@ fn every_network_equals_its_definition_on_every_instruction_set() {
                 let mut from_floats = vec![f32::NAN; got.len()];
                 plan.run_one_f32(&mut worker, &floats(&image), &mut from_floats).unwrap();
                 assert_eq!(from_floats, got, "{name}");
-                check_bandings(&graph, &weights, isa, &image, &got);
+                check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
             }
         }
     }
@@ -67,15 +68,15 @@ fn networks_drawn_at_random_equal_their_definition() {
             let mut got = vec![f32::NAN; plan.output_shape().len()];
             plan.run_u8(&[&image], &mut got).unwrap();
             assert_close(&got, &want, Tolerance::abs(2e-5 * largest));
-            check_bandings(&graph, &weights, isa, &image, &got);
+            check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
         }
     }
 }
 
 /// Whether steps run together or not makes no difference.
-fn check_bandings(graph: &Graph, weights: &NamedTensors, isa: InstructionSet, image: &[u8], want: &[f32]) {
+fn check_bandings(graph: &Graph, weights: &NamedTensors, options: &PlanOptions, image: &[u8], want: &[f32]) {
     for banding in [Banding::Always, Banding::Never] {
-        let plan = Plan::compile(graph, weights, &PlanOptions { isa, banding }).unwrap();
+        let plan = Plan::compile(graph, weights, &PlanOptions { banding, ..*options }).unwrap();
         let mut got = vec![f32::NAN; want.len()];
         plan.run_u8(&[image], &mut got).unwrap();
         assert_eq!(got, want, "{banding:?}");
@@ -99,7 +100,8 @@ fn results_do_not_depend_on_threads_batches_or_places() {
         let weights = nets::weights(&graph);
         for isa in InstructionSet::available() {
             for banding in [Banding::Automatic, Banding::Always] {
-                let plan = Plan::compile(&graph, &weights, &PlanOptions { isa, banding }).unwrap();
+                let plan = Plan::compile(&graph, &weights, &PlanOptions { banding, ..PlanOptions::new(isa) })
+                    .unwrap();
                 check_threads_and_batches(&plan);
             }
         }
@@ -171,8 +173,11 @@ fn steps_that_run_together_need_less_memory() {
     let graph = nets::inverted_residuals([192, 192, 3]).unwrap();
     let weights = nets::weights(&graph);
     let isa = InstructionSet::best();
-    let worker_bytes =
-        |banding| Plan::compile(&graph, &weights, &PlanOptions { isa, banding }).unwrap().worker_bytes();
+    let worker_bytes = |banding| {
+        Plan::compile(&graph, &weights, &PlanOptions { banding, ..PlanOptions::new(isa) })
+            .unwrap()
+            .worker_bytes()
+    };
     assert!(worker_bytes(Banding::Automatic) < worker_bytes(Banding::Never) / 2);
 }
 

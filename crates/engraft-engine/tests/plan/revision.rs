@@ -4,7 +4,7 @@
 //! nothing about whether results are right; the other tests do. After a change that is meant, give the revision a new
 //! number and put the digests that this test prints here.
 
-use engraft_engine::{ENGINE_REVISION, Plan, PlanOptions};
+use engraft_engine::{ENGINE_REVISION, Plan, PlanOptions, Precision};
 use engraft_graph::{Activation, Graph, Op};
 use engraft_kernels::InstructionSet;
 use engraft_testing::noise_u8;
@@ -14,30 +14,38 @@ use super::{nets, winograd};
 /// The revision that the digests belong to.
 const REVISION: &str = "engraft-engine 3";
 
-/// Per instruction set, the digest of what all networks give; one that is not listed is not watched.
-const DIGESTS: &[(&str, u64)] = &[
-    ("avx512", 0x710a_7128_cd15_3afb),
-    ("avx2", 0xe908_be7f_3421_4ff5),
-    ("portable", 0x3e31_a2e0_f545_17f3),
+/// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched.
+const DIGESTS: &[(&str, &str, u64)] = &[
+    ("avx512", "f32", 0x710a_7128_cd15_3afb),
+    ("avx2", "f32", 0xe908_be7f_3421_4ff5),
+    ("portable", "f32", 0x3e31_a2e0_f545_17f3),
+    ("avx512", "bf16 by amx", 0x15f6_c0b4_888f_6c5b),
+    ("avx2", "bf16 by single", 0x670e_ed0a_f3d0_3727),
+    ("portable", "bf16 by single", 0x8a54_a5ac_f2e3_7f99),
 ];
 
 #[test]
 fn results_keep_their_bits_while_the_revision_stays() {
     assert_eq!(ENGINE_REVISION, REVISION, "a new revision needs new digests");
-    let found: Vec<(&str, u64)> =
-        InstructionSet::available().into_iter().map(|isa| (isa.name(), digest_of_all(isa))).collect();
-    for pair in &found {
-        let recorded = DIGESTS.iter().any(|(name, _)| *name == pair.0);
-        assert!(!recorded || DIGESTS.contains(pair), "new bits need a new revision: {found:#x?}");
+    let kinds =
+        InstructionSet::available().into_iter().flat_map(|isa| Precision::ALL.map(|kind| (isa, kind)));
+    let found: Vec<(&str, String, u64)> =
+        kinds.map(|(isa, precision)| digest_of_all(isa, precision)).collect();
+    for (isa, precision, digest) in &found {
+        let recorded = DIGESTS.iter().find(|known| (known.0, known.1) == (*isa, precision));
+        assert!(recorded.is_none_or(|known| known.2 == *digest), "new bits need a new revision: {found:#x?}");
     }
 }
 
-/// FNV-1a of the bits of every result. Source: Fowler, Noll and Vo, draft-eastlake-fnv.
-fn digest_of_all(isa: InstructionSet) -> u64 {
+/// What an instruction set and a precision are called, and FNV-1a of the bits of every result. Source: Fowler, Noll and Vo, draft-eastlake-fnv.
+fn digest_of_all(isa: InstructionSet, precision: Precision) -> (&'static str, String, u64) {
+    let options = PlanOptions { precision, ..PlanOptions::new(isa) };
+    let mut name = String::new();
     let mut digest = 0xcbf2_9ce4_8422_2325_u64;
     let graphs = nets::ALL.iter().map(|(_, net)| net().unwrap()).filter(|graph| !has_softmax(graph));
     for graph in graphs.chain([winograd::net().unwrap()]) {
-        let plan = Plan::compile(&graph, &nets::weights(&graph), &PlanOptions::new(isa)).unwrap();
+        let plan = Plan::compile(&graph, &nets::weights(&graph), &options).unwrap();
+        name = plan.precision_name();
         let image = noise_u8(1, plan.input_shape().len());
         let mut out = vec![f32::NAN; plan.output_shape().len()];
         plan.run_one_u8(&mut plan.worker(), &image, &mut out).unwrap();
@@ -45,7 +53,7 @@ fn digest_of_all(isa: InstructionSet) -> u64 {
             digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    digest
+    (isa.name(), name, digest)
 }
 
 /// A softmax uses the platform's exponential function, whose last bit is not ours. No feature passes through one.

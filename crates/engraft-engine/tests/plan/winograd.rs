@@ -37,7 +37,7 @@ fn it_is_used_and_equals_the_definition() {
         let mut got = vec![f32::NAN; want.len()];
         plan.run_u8(&[&image], &mut got).unwrap();
         assert_close(&got, &want, Tolerance::abs(1e-5 * largest));
-        check_bandings(&graph, &weights, isa, &image, &got);
+        check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
     }
 }
 

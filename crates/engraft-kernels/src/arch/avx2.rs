@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::{
     __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_castsi256_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtps_epi32,
+    _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
 };
 
 use super::{Isa, SimdOp};
@@ -83,6 +83,21 @@ impl Isa for Avx2 {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
         }
+    }
+
+    #[inline(always)]
+    fn odd_halves(self, pairs: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let high = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), high))
+        }
+    }
+
+    #[inline(always)]
+    fn even_halves(self, pairs: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs))) }
     }
 
     #[inline(always)]

@@ -3,24 +3,24 @@
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
-use super::{Isa, SimdOp};
+use super::{Element, Isa, SimdOp};
 use crate::{Clamp, Residual, RowLayout, Segments};
 
 /// Room for the largest tile: its sums fill most of 32 vectors of 16.
 const MAX_TILE_ELEMENTS: usize = 32 * 16;
 
-/// Runs of rows times one panel of columns.
-pub(crate) struct PanelProduct<'a> {
+/// Runs of rows times one panel of columns. Lengths and strides of the input count elements, each of which may be a pair.
+pub(crate) struct PanelProduct<'a, E = f32> {
     /// Starts at the first row of the first run.
-    pub input: &'a [f32],
+    pub input: &'a [E],
     pub input_layout: RowLayout,
     pub segments: Segments,
     /// Elements between neighbouring elements of a segment.
     pub element_stride: usize,
     /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
-    pub panel: &'a [f32],
+    pub panel: &'a [E],
     /// What will be read next, to be fetched into the cache meanwhile.
-    pub next_panel: &'a [f32],
+    pub next_panel: &'a [E],
     /// Width of the panel.
     pub vectors: usize,
     /// Columns to store, at most the width of the panel.
@@ -37,7 +37,7 @@ pub(crate) struct PanelProduct<'a> {
     pub clamp: Option<Clamp>,
 }
 
-impl PanelProduct<'_> {
+impl<E: Element> PanelProduct<'_, E> {
     /// Computes the product.
     ///
     /// # Panics
@@ -57,7 +57,7 @@ impl PanelProduct<'_> {
 
     /// Everything the tiles rely on when they go through pointers. Saturating, because a wrapped product would pass.
     #[inline(always)]
-    fn check<I: Isa>(&self) {
+    pub(super) fn check<I: Isa>(&self) {
         let Segments { count, len, stride } = self.segments;
         let (width, sum_len) = (self.vectors * I::LANES, count.saturating_mul(len));
         assert!((1..=I::TILE_ROWS.len()).contains(&self.vectors), "a panel of {} vectors", self.vectors);
@@ -95,8 +95,8 @@ impl PanelProduct<'_> {
 
 /// Tiles of equal height in every run. Made only from a checked [`PanelProduct`], and within its runs.
 #[derive(Clone, Copy)]
-struct Tiles<'a> {
-    product: &'a PanelProduct<'a>,
+struct Tiles<'a, E> {
+    product: &'a PanelProduct<'a, E>,
     /// The output of `product`.
     output: *mut f32,
     first_row: usize,
@@ -104,26 +104,26 @@ struct Tiles<'a> {
 }
 
 /// [`Tiles`] of `R` rows and `V` vectors.
-struct SizedTiles<'a, const R: usize, const V: usize>(Tiles<'a>);
+struct SizedTiles<'a, E, const R: usize, const V: usize>(Tiles<'a, E>);
 
 macro_rules! dispatch_rows {
     ($tiles:expr, $isa:expr, $v:ident, $rows:expr, [$($r:literal)*]) => {
         match $rows {
             $($r if $r <= I::TILE_ROWS.get($v - 1).copied().unwrap_or(0) =>
-                $isa.call(SizedTiles::<$r, $v>($tiles)),)*
+                $isa.call(SizedTiles::<E, $r, $v>($tiles)),)*
             rows => unreachable!("a tile of {rows} rows"),
         }
     };
 }
 
-impl Tiles<'_> {
+impl<E: Element> Tiles<'_, E> {
     #[inline(always)]
     fn dispatch<I: Isa, const V: usize>(self, isa: I, rows: usize) {
         dispatch_rows!(self, isa, V, rows, [1 2 3 4 5 6 7 8 9 10 11 12]);
     }
 }
 
-impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
+impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -138,9 +138,9 @@ impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
                     let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
                     let output = output.add(product.output_layout.offset(run, row));
                     let ahead = Ahead::new(product, [run, row], R);
-                    let sums = start::<I, R, V>(isa, product, output);
-                    let sums = accumulate::<I, R, V>(isa, product, sums, input, ahead);
-                    finish::<I, R, V>(isa, product, sums, [run, row], output);
+                    let sums = start::<I, E, R, V>(isa, product, output);
+                    let sums = accumulate::<I, E, R, V>(isa, product, sums, input, ahead);
+                    finish::<I, E, R, V>(isa, product, sums, [run, row], output);
                 }
             }
         }
@@ -150,29 +150,29 @@ impl<const R: usize, const V: usize> SimdOp for SizedTiles<'_, R, V> {
 /// The share of the next panel that is fetched into the cache while a tile is computed, a little with every element of
 /// the sums: all at once would be more than the memory can deliver.
 #[derive(Clone, Copy)]
-struct Ahead {
-    at: *const f32,
+struct Ahead<E> {
+    at: *const E,
     step: usize,
 }
 
-impl Ahead {
+impl<E> Ahead<E> {
     /// Elements of a cache line.
     const LINE: usize = 16;
 
     /// For a tile of `height` rows whose first row is `[run, row]`.
     #[inline(always)]
-    fn new(product: &PanelProduct, [run, row]: [usize; 2], height: usize) -> Ahead {
+    fn new(product: &PanelProduct<E>, [run, row]: [usize; 2], height: usize) -> Ahead<E> {
         let rows = product.run_count * product.run_len;
         let sum_len = product.segments.count * product.segments.len;
         let per_row = product.next_panel.len().div_ceil(rows);
         let first = (run * product.run_len + row) * per_row;
-        let step = (height * per_row).div_ceil(sum_len.max(1)).min(Ahead::LINE);
+        let step = (height * per_row).div_ceil(sum_len.max(1)).min(Self::LINE);
         Ahead { at: product.next_panel.as_ptr().wrapping_add(first), step }
     }
 
     #[inline(always)]
     fn fetch<I: Isa>(&mut self, isa: I) {
-        isa.prefetch(self.at);
+        isa.prefetch(self.at.cast());
         self.at = self.at.wrapping_add(self.step);
     }
 }
@@ -182,15 +182,15 @@ impl Ahead {
 /// # Safety
 /// `output` must lie in the output of `product`, with `R` rows to go in its run.
 #[inline(always)]
-unsafe fn start<I: Isa, const R: usize, const V: usize>(
+unsafe fn start<I: Isa, E: Element, const R: usize, const V: usize>(
     isa: I,
-    product: &PanelProduct,
+    product: &PanelProduct<E>,
     output: *const f32,
 ) -> [[I::Vector; V]; R] {
     // SAFETY: the panel begins with a row of bias, and `check` has seen that `columns` elements of every row lie inside
     // the output.
     unsafe {
-        let mut sums = [load_row::<I, V>(isa, product.panel.as_ptr()); R];
+        let mut sums = [load_row::<I, V>(isa, product.panel.as_ptr().cast()); R];
         if product.accumulate {
             let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
             let detour = detour.as_mut_ptr().cast::<f32>();
@@ -209,15 +209,15 @@ unsafe fn start<I: Isa, const R: usize, const V: usize>(
 /// # Safety
 /// `input` must lie in `product.input`, with `R` rows to go in its run.
 #[inline(always)]
-unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
+unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
     isa: I,
-    product: &PanelProduct,
+    product: &PanelProduct<E>,
     mut sums: [[I::Vector; V]; R],
-    input: *const f32,
-    mut ahead: Ahead,
+    input: *const E,
+    mut ahead: Ahead<E>,
 ) -> [[I::Vector; V]; R] {
     let (row_stride, element_stride) = (product.input_layout.row_stride, product.element_stride);
-    let mut weights = product.panel.as_ptr().wrapping_add(V * I::LANES);
+    let mut weights = product.panel.as_ptr().cast::<f32>().wrapping_add(V * I::LANES);
     // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
     // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
     unsafe {
@@ -227,9 +227,9 @@ unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
                 ahead.fetch(isa);
                 let row = load_row::<I, V>(isa, weights);
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = isa.splat(*groups[r / GROUP_ROWS].add(r % GROUP_ROWS * row_stride));
+                    let x = (*groups[r / GROUP_ROWS].add(r % GROUP_ROWS * row_stride)).splat(isa);
                     for (sum, weight) in sums.iter_mut().zip(row) {
-                        *sum = isa.mul_add(x, weight, *sum);
+                        *sum = E::mul_add(isa, x, weight, *sum);
                     }
                 }
                 groups = groups.map(|x| x.wrapping_add(element_stride));
@@ -246,14 +246,14 @@ const GROUP_ROWS: usize = 4;
 /// The starts of rows 0, 4 and 8. The compiler must not see that one follows from the other: it would compute every
 /// address anew in every step, on the ports that multiply.
 #[inline(always)]
-fn row_groups(first: *const f32, row_stride: usize) -> [*const f32; 3] {
+fn row_groups<E>(first: *const E, row_stride: usize) -> [*const E; 3] {
     [0, 1, 2].map(|group| black_box(first.wrapping_add(group * GROUP_ROWS * row_stride)))
 }
 
 /// # Safety
 /// `V * LANES` elements from `from` on must be readable.
 #[inline(always)]
-unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) -> [I::Vector; V] {
+pub(super) unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) -> [I::Vector; V] {
     let mut row = [isa.splat(0.0); V];
     for (v, x) in row.iter_mut().enumerate() {
         // SAFETY: the caller vouches for the elements.
@@ -270,9 +270,9 @@ unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) -> [I::Vect
 /// # Safety
 /// `output` must be where that row starts, with `R` rows to go in its run.
 #[inline(always)]
-unsafe fn finish<I: Isa, const R: usize, const V: usize>(
+pub(super) unsafe fn finish<I: Isa, E, const R: usize, const V: usize>(
     isa: I,
-    product: &PanelProduct,
+    product: &PanelProduct<E>,
     mut sums: [[I::Vector; V]; R],
     [run, row]: [usize; 2],
     output: *mut f32,

@@ -1,5 +1,7 @@
 //! What kernels are written over: the vector arithmetic of any instruction set.
 
+use super::bf16;
+
 /// Vector arithmetic on `LANES` single-precision numbers.
 pub(crate) trait Isa: Copy {
     /// A vector register.
@@ -25,6 +27,23 @@ pub(crate) trait Isa: Copy {
     fn round(self, x: Self::Vector) -> Self::Vector;
     /// `x * 2^n` for whole `n` in -126..=127.
     fn scale_by_power(self, x: Self::Vector, n: Self::Vector) -> Self::Vector;
+
+    /// The bits of the upper half of every element, then zeros: the odd numbers of pairs of bf16.
+    fn odd_halves(self, pairs: Self::Vector) -> Self::Vector;
+    /// The bits of the lower half of every element, moved up: the even numbers of pairs of bf16.
+    fn even_halves(self, pairs: Self::Vector) -> Self::Vector;
+
+    /// `a.even * b.even + (a.odd * b.odd + c)` for pairs of bf16.
+    #[inline(always)]
+    fn dot_pairs(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        bf16::dot_pairs(self, a, b, c)
+    }
+
+    /// `2 * LANES` neighbours, of which `second` holds the later half, as pairs of bf16.
+    #[inline(always)]
+    fn round_pairs(self, first: Self::Vector, second: Self::Vector) -> Self::Vector {
+        bf16::round_pairs(self, first, second)
+    }
 
     /// Asks for the cache line of `at`, wherever that is; does nothing where there is no such instruction.
     fn prefetch(self, at: *const f32);

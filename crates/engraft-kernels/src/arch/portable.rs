@@ -67,6 +67,16 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn odd_halves(self, pairs: Self::Vector) -> Self::Vector {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() & 0xffff_0000))
+    }
+
+    #[inline(always)]
+    fn even_halves(self, pairs: Self::Vector) -> Self::Vector {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
+    }
+
+    #[inline(always)]
     fn prefetch(self, _: *const f32) {}
 
     #[inline(always)]

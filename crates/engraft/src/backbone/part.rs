@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use engraft_data::{DECODER_REVISION, Digest, Standardizer};
-use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions};
+use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions, Precision};
 use engraft_graph::{Graph, GraphBuilder, NamedTensors, Op};
 use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
 use engraft_zoo::{BackboneSpec, Ending, GraphSettings, Source};
@@ -55,18 +55,30 @@ impl BackbonePart {
             input_size: opened.spec.preprocessing.input_side_px,
             features: opened.spec.feature_len,
         };
-        BackbonePart::compile(info, opened.graph, opened.weights).map_err(Error::Engine)
+        BackbonePart::compile(info, opened.graph, opened.weights, Precision::F32).map_err(Error::Engine)
     }
 
     /// A network with its weights.
-    pub fn compile(info: PartInfo, graph: Graph, weights: NamedTensors) -> Result<BackbonePart, EngineError> {
-        let plan = Plan::compile(&graph, &weights, &PlanOptions::from_env()?)?;
+    pub fn compile(
+        info: PartInfo,
+        graph: Graph,
+        weights: NamedTensors,
+        precision: Precision,
+    ) -> Result<BackbonePart, EngineError> {
+        let options = PlanOptions { precision, ..PlanOptions::from_env()? };
+        let plan = Plan::compile(&graph, &weights, &options)?;
         Ok(BackbonePart { info, graph, weights, plan, standardizer: None })
     }
 
     /// The same network behind a standardisation of its input.
     pub fn standardized(self, standardizer: Option<Standardizer>) -> BackbonePart {
         BackbonePart { standardizer, ..self }
+    }
+
+    /// The same network, its convolutions computed with another precision.
+    pub fn at_precision(self, precision: Precision) -> Result<BackbonePart, EngineError> {
+        let part = BackbonePart::compile(self.info, self.graph, self.weights, precision)?;
+        Ok(part.standardized(self.standardizer))
     }
 
     /// The same network with every value of its last map as its features, instead of the mean of each channel.
@@ -85,7 +97,7 @@ impl BackbonePart {
         let output = net.flatten("flatten", map)?;
         let graph = net.finish(output)?;
         let info = PartInfo { features: graph.output_shape().len(), ..self.info };
-        Ok(BackbonePart::compile(info, graph, self.weights)?)
+        Ok(BackbonePart::compile(info, graph, self.weights, self.plan.precision())?)
     }
 
     /// The same network for images of another height and width, in pixels.
@@ -98,7 +110,7 @@ impl BackbonePart {
         };
         settings.official_weights = self.graph == spec.graph_with(&settings)?;
         let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
-        Ok(BackbonePart::compile(self.info, graph, self.weights)?)
+        Ok(BackbonePart::compile(self.info, graph, self.weights, self.plan.precision())?)
     }
 
     /// Size of its weights in the types in which they were loaded, in bytes.
@@ -125,7 +137,7 @@ impl BackbonePart {
             filter: String::new(),
             decoder: DECODER_REVISION.to_owned(),
             engine: ENGINE_REVISION.to_owned(),
-            precision: "f32".to_owned(),
+            precision: self.plan.precision_name(),
             instruction_set: self.plan.isa_name().to_owned(),
             view: "original".to_owned(),
         }

@@ -55,7 +55,9 @@ impl Description {
             format!("classes        {}: {}", self.classes.len(), printable(&self.classes.join(", "))),
             format!(
                 "backbone       {}, {} parameters in {} nodes",
-                backbone.name, self.backbone_parameters, self.nodes
+                backbone.described(),
+                self.backbone_parameters,
+                self.nodes
             ),
             format!("weights        sha256 {}", backbone.weights_sha256),
             format!(

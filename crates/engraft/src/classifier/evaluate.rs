@@ -19,6 +19,8 @@ pub struct Evaluation {
     /// The score.
     #[serde(flatten)]
     pub score: Score,
+    /// What the convolutions of the backbone multiplied: `f32` or `bf16`.
+    pub precision: String,
     /// The views whose mean probabilities were judged, where it was not the untouched image alone.
     pub tta: Option<Views>,
     /// Files that were not used, and why.
@@ -57,10 +59,11 @@ impl Classifier {
             return Err(Error::NoImages { root: data.to_owned(), skipped: skipped::listed(&all_skipped) });
         }
         let mut warnings = class_warnings("the test part", &part.missing_classes, &part.extra_classes);
-        warnings.extend(store_warning(&embedder));
+        warnings.extend(store_warning(&embedder).into_iter().chain(self.precision_warning()));
         let score = score(&self.head, &embedded, self.classes())?;
         Ok(Evaluation {
             score,
+            precision: self.backbone.precision().to_string(),
             tta: self.tta.clone(),
             skipped: skipped::listed(&all_skipped),
             ignored,

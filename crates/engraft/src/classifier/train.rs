@@ -318,6 +318,7 @@ impl Training<'_> {
         let training = Manifest {
             engraft: env!("CARGO_PKG_VERSION").to_owned(),
             instruction_set: backbone.instruction_set().to_owned(),
+            precision: backbone.precision().to_string(),
             decoder: DECODER_REVISION.to_owned(),
             engine: ENGINE_REVISION.to_owned(),
             seed: self.options.seed,
@@ -362,7 +363,7 @@ impl Training<'_> {
             val: part_score(&trained.val),
             test: part_score(&trained.test),
             leaks: parts.flat_map(|judged| judged.leaks.clone()).collect(),
-            warnings: trained.warnings.clone(),
+            warnings: trained.warnings.iter().cloned().chain(backbone.precision_warning()).collect(),
             seconds,
             seed: self.options.seed,
             views: self.views.train.clone(),

@@ -164,7 +164,7 @@ impl TrainReport {
         text += &skipped::summary(skipped, *ignored);
         text += &format!(
             "{} at {size} x {size}, {} features; fit {}{}, filter {}\n",
-            backbone.name,
+            backbone.described(),
             backbone.features,
             self.fit,
             self.tried(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use engraft_data::Standardizer;
-use engraft_engine::EngineError;
+use engraft_engine::{EngineError, Precision};
 use engraft_graph::{Graph, NamedTensors, Shape};
 use engraft_train::LinearHead;
 use serde::{Deserialize, Serialize};
@@ -135,8 +135,8 @@ impl Header {
 
 impl StoredPart {
     /// The network with its weights.
-    pub fn compile(&self, weights: NamedTensors) -> Result<BackbonePart, EngineError> {
-        let part = BackbonePart::compile(self.backbone.clone(), self.graph.clone(), weights)?;
+    pub fn compile(&self, weights: NamedTensors, precision: Precision) -> Result<BackbonePart, EngineError> {
+        let part = BackbonePart::compile(self.backbone.clone(), self.graph.clone(), weights, precision)?;
         Ok(part.standardized(self.standardizer.clone()))
     }
 

@@ -1,6 +1,6 @@
 //! Where the time of a backbone goes, step by step.
 
-use engraft_engine::StepProfile;
+use engraft_engine::{Precision, StepProfile};
 use serde::Serialize;
 
 use super::{Subject, table::aligned};
@@ -13,7 +13,9 @@ pub struct BackboneProfile {
     pub name: String,
     /// Instruction set of its kernels.
     pub isa: &'static str,
-    /// What one core reaches on registers alone, in 10^9 floating-point operations a second.
+    /// What its convolutions computed with.
+    pub precision: String,
+    /// What one core reaches on f32 registers alone, in 10^9 floating-point operations a second.
     pub peak_gflops: f64,
     /// All steps together, in milliseconds.
     pub milliseconds: f64,
@@ -60,16 +62,17 @@ impl BackboneProfile {
     ///
     /// # Errors
     /// If the name is unknown, `runs` is 0, or `ENGRAFT_ISA` names an instruction set that this processor lacks.
-    pub fn measure(name: &str, runs: usize) -> Result<BackboneProfile, Error> {
+    pub fn measure(name: &str, runs: usize, precision: Precision) -> Result<BackboneProfile, Error> {
         if runs == 0 {
             return Err(Error::Setting { setting: "--runs", found: "0".to_owned(), expected: "at least 1" });
         }
-        let subject = Subject::open(name)?;
+        let subject = Subject::open(name, precision)?;
         let steps = subject.plan.profile(&subject.image, runs)?;
         let all = Sum::of(&steps);
         Ok(BackboneProfile {
             name: subject.spec.name.to_owned(),
             isa: subject.plan.isa_name(),
+            precision: subject.plan.precision_name(),
             peak_gflops: 2e-9 * subject.plan.peak_multiply_adds_per_second(),
             milliseconds: all.seconds * 1e3,
             gflops: all.gflops(),
@@ -86,11 +89,12 @@ impl BackboneProfile {
         let head_of_sums = ["kernel", "steps", "ms", "time", "GFLOP/s", "of peak"].map(str::to_owned);
         let sums = self.kernels.iter().map(|share| self.kernel_row(share));
         format!(
-            "{}\n{}\n{}, {}, 1 thread: {:.2} ms, {:.1} GFLOP/s, {} of the core's {:.1}; buffers {:.1} MB\n",
+            "{}\n{}\n{}, {}, {}, 1 thread: {:.2} ms, {:.1} GFLOP/s, {} of the core's {:.1} in f32; buffers {:.1} MB\n",
             aligned([head].into_iter().chain(steps), 3),
             aligned([head_of_sums].into_iter().chain(sums), 1),
             self.name,
             self.isa,
+            self.precision,
             self.milliseconds,
             self.gflops,
             percent(self.gflops / self.peak_gflops),
@@ -179,7 +183,7 @@ mod tests {
 
     #[test]
     fn steps_add_up_to_kernels_and_to_the_whole() {
-        let profile = BackboneProfile::measure("mobilenet_025", 1).unwrap();
+        let profile = BackboneProfile::measure("mobilenet_025", 1, Precision::F32).unwrap();
         let of_steps: f64 = profile.steps.iter().map(|step| step.milliseconds).sum();
         let of_kernels: f64 = profile.kernels.iter().map(|share| share.milliseconds).sum();
         assert!((of_steps - profile.milliseconds).abs() < 1e-6 * of_steps);
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn no_run_is_no_profile() {
-        let error = BackboneProfile::measure("mobilenet_025", 0).unwrap_err();
+        let error = BackboneProfile::measure("mobilenet_025", 0, Precision::F32).unwrap_err();
         assert_eq!(error.to_string(), "--runs is 0, expected at least 1");
     }
 }

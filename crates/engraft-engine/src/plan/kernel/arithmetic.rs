@@ -1,8 +1,9 @@
 //! Steps that compute.
 
 use engraft_kernels::{
-    DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply, PackedDepthwise,
-    PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RowLayout, Segments, WinogradConv2d, softmax,
+    Bf16Conv2d, Bf16Pair, DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply,
+    PackedBf16Matrix, PackedDepthwise, PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RowLayout,
+    Segments, WinogradConv2d, softmax,
 };
 
 use super::super::layout::{Border, Layout};
@@ -17,17 +18,10 @@ impl Band<'_> {
         ending: Ending,
         rows: &mut [f32],
     ) {
-        let (input, addend) = (self.input(), self.operands.get(1));
+        let input = self.input();
         let layout = input.layout;
         let pointwise = kernel == [1, 1];
-        let layouts = [Some(layout), addend.map(|addend| addend.layout), Some(self.output)];
-        let flat = pointwise && strides == [1, 1] && layouts.iter().flatten().all(Layout::is_flat);
-        let (run_count, run_len) =
-            if flat { (1, self.row_count * self.output.width) } else { (self.row_count, self.output.width) };
-        let residual = addend.map(|addend| Residual {
-            values: addend.window(self.first_row, Border::default()),
-            layout: addend.layout.rows(),
-        });
+        let [run_count, run_len] = self.runs(kernel, strides);
         let [row_len, pixel_len] = layout.strides();
         let segments = if pointwise {
             Segments::one(layout.channels)
@@ -43,14 +37,20 @@ impl Band<'_> {
             run_len,
             output_layout: self.output.rows(),
             output_columns: self.output.pixel_len,
-            residual,
+            residual: self.residual(),
             clamp: ending.clamp,
             activation: ending.activation,
         }
         .run(&mut rows[self.output_start()..]);
     }
 
-    pub fn winograd(&self, weights: &PackedWinograd, ending: Ending, rows: &mut [f32], scratch: &mut [f32]) {
+    pub fn winograd(
+        &self,
+        weights: &PackedWinograd,
+        ending: Ending,
+        transformed: &mut [f32],
+        rows: &mut [f32],
+    ) {
         let input = self.input();
         WinogradConv2d {
             weights,
@@ -61,7 +61,51 @@ impl Band<'_> {
             clamp: ending.clamp,
             activation: ending.activation,
         }
-        .run(scratch, &mut rows[self.output_start()..]);
+        .run(transformed, &mut rows[self.output_start()..]);
+    }
+
+    pub fn bf16_convolution(
+        &self,
+        weights: &PackedBf16Matrix,
+        [kernel, strides]: [[usize; 2]; 2],
+        ending: Ending,
+        rounded: &mut [Bf16Pair],
+        rows: &mut [f32],
+    ) {
+        let input = self.input();
+        Bf16Conv2d {
+            weights,
+            input: input.window(self.first_row * strides[0], input.padding),
+            input_strides: input.layout.strides(),
+            pixel_len: input.layout.pixel_len,
+            kernel,
+            strides,
+            size: self.runs(kernel, strides),
+            output_strides: self.output.strides(),
+            residual: self.residual(),
+            clamp: ending.clamp,
+            activation: ending.activation,
+        }
+        .run(rounded, &mut rows[self.output_start()..]);
+    }
+
+    /// Rows and columns of pixels for a convolution, where all pixels count as one row if they follow each other in all
+    /// operands.
+    fn runs(&self, kernel: [usize; 2], strides: [usize; 2]) -> [usize; 2] {
+        let addend = self.operands.get(1).map(|addend| addend.layout);
+        let layouts = [Some(self.input().layout), addend, Some(self.output)];
+        let pointwise = [kernel, strides] == [[1, 1]; 2];
+        let width = self.output.width;
+        let flat = pointwise && layouts.iter().flatten().all(Layout::is_flat);
+        if flat { [1, self.row_count * width] } else { [self.row_count, width] }
+    }
+
+    /// What a convolution adds.
+    fn residual(&self) -> Option<Residual<'_>> {
+        self.operands.get(1).map(|addend| Residual {
+            values: addend.window(self.first_row, Border::default()),
+            layout: addend.layout.rows(),
+        })
     }
 
     pub fn depthwise(

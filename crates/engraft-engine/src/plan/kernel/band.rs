@@ -86,6 +86,12 @@ pub(in super::super) struct Band<'a> {
 }
 
 impl<'a> Band<'a> {
+    /// The rows from `first_row` on that `rows` holds, each with its side borders.
+    pub fn new(operands: Operands<'a>, output: Layout, first_row: usize, rows: &[f32]) -> Band<'a> {
+        let (isa, row_count) = (operands.network.isa, rows.len() / output.row_len());
+        Band { isa, operands, output, first_row, row_count }
+    }
+
     /// The first operand.
     ///
     /// # Panics

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engraft_data::{Dataset, Fit, Sample, Skipped, Standardization, Standardizer, augment::FloatImage};
-use engraft_engine::PlanOptions;
+use engraft_engine::{PlanOptions, Precision};
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
     CheckpointFile, FitData, FitError, FitOptions, FitRun, FittedNetwork, LinearHead, Progress, Samples,
@@ -72,7 +72,7 @@ impl Job<'_> {
         let fitted = self.fit(input, &training, &train.part.labels, validation)?;
         let (weights, head) = split(&fitted.parameters)?;
         let graph = layers.hidden_graph(input)?;
-        let part = part_of(recipe.clone(), graph, weights, *image_size)?;
+        let part = part_of(recipe.clone(), graph, weights, *image_size, Precision::F32)?;
         let backbone = Backbone::of_parts(vec![part.standardized(standardizer)]);
         Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
     }
@@ -109,7 +109,7 @@ impl Job<'_> {
             weights.insert(name, tensor.clone())?;
         }
         let graph = layers.on_backbone(&graph)?;
-        let part = part_of(format!("{name}-{recipe}"), graph, weights, side)?;
+        let part = part_of(format!("{name}-{recipe}"), graph, weights, side, frozen.precision())?;
         let backbone = Backbone::of_parts(vec![part]);
         train.features = Vec::new();
         Ok(Fitted { train, backbone, head, fitted, skipped })
@@ -193,12 +193,18 @@ fn split(parameters: &NamedTensors) -> Result<(NamedTensors, LinearHead), Error>
     Ok((hidden, LinearHead::new(vec![0.0; features], vec![1.0; features], weight, bias)?))
 }
 
-fn part_of(name: String, graph: Graph, weights: NamedTensors, side: usize) -> Result<BackbonePart, Error> {
+fn part_of(
+    name: String,
+    graph: Graph,
+    weights: NamedTensors,
+    side: usize,
+    precision: Precision,
+) -> Result<BackbonePart, Error> {
     let info = PartInfo {
         name,
         weights_sha256: tensors_digest(&weights).to_string(),
         input_size: side,
         features: graph.output_shape().len(),
     };
-    Ok(BackbonePart::compile(info, graph, weights)?)
+    Ok(BackbonePart::compile(info, graph, weights, precision)?)
 }

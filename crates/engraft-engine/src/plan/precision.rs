@@ -1,0 +1,55 @@
+//! What convolutions multiply.
+
+use std::fmt;
+use std::str::FromStr;
+
+use engraft_graph::{Node, Op};
+
+use super::layout::Layout;
+use crate::EngineError;
+
+/// What convolutions multiply. Sums, and everything else, are in single precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Weights and inputs rounded to bf16: 8 bits of significand. The first convolution and those on a single pixel, of
+    /// which squeeze-and-excite and heads consist, stay in single precision.
+    Bf16,
+}
+
+impl Precision {
+    /// All there are, by the names that are parsed.
+    pub const ALL: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+    /// Its name: `f32` or `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+
+    /// Whether a convolution is rounded that reads a value of that layout.
+    pub(super) fn rounds(self, node: &Node, input: &Layout, lanes: usize) -> bool {
+        // The pixels of an image are few and unpadded, and rounding them loses most.
+        let is_map = input.height * input.width > 1 && input.pixel_len.is_multiple_of(lanes);
+        self == Precision::Bf16 && is_map && matches!(node.op, Op::Conv2d(_) | Op::Dense(_))
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = EngineError;
+
+    fn from_str(name: &str) -> Result<Precision, EngineError> {
+        let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        found.ok_or_else(|| EngineError::UnknownPrecision { found: name.to_owned() })
+    }
+}

@@ -1,0 +1,133 @@
+//! What multiplies pairs of bf16 numbers, beside an instruction set that does everything else.
+
+use super::{Bf16Pair, InstructionSet, Isa, Kind, PanelProduct, SimdOp};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx512};
+use crate::RowLayout;
+
+/// What multiplies bf16 numbers for an instruction set.
+///
+/// All of them round inputs to the same numbers and add up in single precision; they differ in speed and in the order of
+/// the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bf16Unit {
+    isa: InstructionSet,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Unit {
+    /// Tiles; rounding by AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Amx(amx::Amx, avx512::Avx512<true>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512<true>),
+    /// The instruction set's own arithmetic.
+    Single,
+}
+
+impl Bf16Unit {
+    /// All that this processor has beside `isa`, the fastest first; the last multiplies in single precision.
+    pub fn available(isa: InstructionSet) -> Vec<Bf16Unit> {
+        let mut units = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        if let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<true>::detect()) {
+            units.extend(amx::Amx::detect().map(|amx| Unit::Amx(amx, avx512)));
+            units.push(Unit::Avx512(avx512));
+        }
+        units.push(Unit::Single);
+        units.into_iter().map(|unit| Bf16Unit { isa, unit }).collect()
+    }
+
+    /// The fastest beside `isa`.
+    pub fn best(isa: InstructionSet) -> Bf16Unit {
+        Bf16Unit::available(isa).first().copied().unwrap_or(Bf16Unit { isa, unit: Unit::Single })
+    }
+
+    /// Its name: `amx`, `avx512_bf16` or `single`.
+    pub fn name(self) -> &'static str {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => "amx",
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512(_) => "avx512_bf16",
+            Unit::Single => "single",
+        }
+    }
+
+    /// Whether it has instructions for bf16; without them bf16 is slower than single precision.
+    pub fn has_instructions(self) -> bool {
+        self.unit != Unit::Single
+    }
+
+    /// The instruction set of everything else.
+    pub fn isa(self) -> InstructionSet {
+        self.isa
+    }
+
+    /// Pairs that `channels` elements take, padded with zeros to whole vectors.
+    pub fn pairs(self, channels: usize) -> usize {
+        self.isa.padded(channels.div_ceil(2))
+    }
+
+    /// Most vectors of columns that are multiplied at once, if fewer than `most`.
+    pub(crate) fn most_vectors(self, most: usize) -> usize {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => 2,
+            _ => most,
+        }
+    }
+
+    /// Pairs that must follow the rows of an input so that it can be read in whole tiles.
+    pub(crate) fn slack(self, layout: RowLayout) -> usize {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => PanelProduct::tile_slack(layout),
+            _ => 0,
+        }
+    }
+
+    /// Computes `op` with the instruction set.
+    #[inline]
+    pub(crate) fn run<O: SimdOp>(self, op: O) -> O::Output {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(_, avx512) | Unit::Avx512(avx512) => avx512.call(op),
+            Unit::Single => self.isa.run(op),
+        }
+    }
+
+    /// Prepares the calling thread for products.
+    pub(crate) fn multiplier(self) -> Multiplier {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(amx, _) => Multiplier { tiles: Some(amx::Tiles::new(amx)) },
+            #[cfg(target_arch = "x86_64")]
+            _ => Multiplier { tiles: None },
+            #[cfg(not(target_arch = "x86_64"))]
+            Unit::Single => Multiplier {},
+        }
+    }
+}
+
+/// A thread that is ready to multiply.
+pub(crate) struct Multiplier {
+    #[cfg(target_arch = "x86_64")]
+    tiles: Option<amx::Tiles>,
+}
+
+impl Multiplier {
+    /// Computes a product.
+    ///
+    /// # Panics
+    /// If a slice is too short for its layout and the unit's slack.
+    #[inline(always)]
+    pub(crate) fn run<I: Isa>(&self, isa: I, product: PanelProduct<Bf16Pair>) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &self.tiles {
+            return product.run_in_tiles(isa, tiles);
+        }
+        product.run(isa);
+    }
+}

@@ -1,0 +1,93 @@
+//! The right matrix of a product of bf16 numbers, laid out once in the order in which the product reads it.
+//!
+//! Source: the layout of Intel's `VDPBF16PS` and of the right operand of `TDPBF16PS`, "Architecture Instruction Set Extensions
+//! Programming Reference".
+
+use crate::arch::Bf16Unit;
+use crate::packed_matrix::{MostPanelVectors, Panel, panels};
+use crate::{AlignedBuffer, Bf16Pair, MatrixView};
+
+/// The weights of a [`crate::Bf16Conv2d`] in bf16, with a bias in single precision for each column.
+///
+/// As a [`crate::PackedMatrix`], but of pairs of rows; the channels of every tap are padded with zeros.
+#[derive(Debug)]
+pub struct PackedBf16Matrix {
+    unit: Bf16Unit,
+    taps: usize,
+    tap_pairs: usize,
+    columns: usize,
+    panels: Vec<Panel>,
+    values: AlignedBuffer<Bf16Pair>,
+}
+
+impl PackedBf16Matrix {
+    /// Packs `matrix`, whose rows are `taps` times the same number of channels; each column is multiplied by its element of
+    /// `scale` and has its element of `bias`.
+    ///
+    /// # Panics
+    /// If a slice is too short, or the rows are no multiple of the taps.
+    pub fn pack(
+        unit: Bf16Unit,
+        taps: usize,
+        matrix: MatrixView,
+        scale: &[f32],
+        bias: &[f32],
+    ) -> PackedBf16Matrix {
+        assert_eq!(matrix.rows % taps, 0, "{} rows for {taps} taps", matrix.rows);
+        let channels = matrix.rows / taps;
+        let (lanes, tap_pairs) = (unit.isa().lanes(), unit.pairs(channels));
+        let most = unit.most_vectors(unit.isa().run(MostPanelVectors));
+        let panels = panels(lanes, most, taps * tap_pairs, matrix.columns);
+        let mut values = AlignedBuffer::zeroed(panels.iter().map(|panel| panel.len).sum());
+        for panel in &panels {
+            let width = panel.vectors * lanes;
+            let columns = panel.first_column..matrix.columns.min(panel.first_column + width);
+            let mut rows = values[panel.start..][..panel.len].chunks_exact_mut(width);
+            for (to, &bias) in rows.next().into_iter().flatten().zip(&bias[columns.clone()]) {
+                *to = Bf16Pair::holding(bias);
+            }
+            for (row, to) in rows.enumerate() {
+                let (tap, channel) = (row / tap_pairs, 2 * (row % tap_pairs));
+                for (to, column) in to.iter_mut().zip(columns.clone()) {
+                    let at = |channel: usize| {
+                        let at =
+                            (tap * channels + channel) * matrix.row_stride + column * matrix.column_stride;
+                        if channel < channels { matrix.values[at] * scale[column] } else { 0.0 }
+                    };
+                    *to = Bf16Pair::new(at(channel), at(channel + 1));
+                }
+            }
+        }
+        PackedBf16Matrix { unit, taps, tap_pairs, columns: matrix.columns, panels, values }
+    }
+
+    /// What multiplies it.
+    pub fn unit(&self) -> Bf16Unit {
+        self.unit
+    }
+
+    /// Number of taps.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// Pairs of channels of each tap, padding included.
+    pub fn tap_pairs(&self) -> usize {
+        self.tap_pairs
+    }
+
+    /// Number of columns, without padding.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Memory it takes, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        size_of_val::<[Bf16Pair]>(&self.values)
+    }
+
+    /// The panels with their packed values, from left to right.
+    pub(crate) fn panels(&self) -> impl Iterator<Item = (Panel, &[Bf16Pair])> + Clone {
+        self.panels.iter().map(|&panel| (panel, &self.values[panel.start..][..panel.len]))
+    }
+}
