@@ -39,7 +39,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
             folder.display()
         );
     }
-    let program = build(root)?;
+    let program = crate::build_program(root)?;
     let in_f32 = in_single_precision(options);
     println!(
         "{:<20} {:>8} {:>7} {:>12} {:>7} {:>8}",
@@ -77,15 +77,6 @@ fn in_single_precision(options: &[String]) -> Option<Vec<String>> {
     let precision = options.get_mut(at).filter(|precision| *precision != "f32")?;
     "f32".clone_into(precision);
     Some(options)
-}
-
-fn build(root: &Path) -> Result<PathBuf> {
-    let status =
-        Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "engraft-cli"]).status()?;
-    if !status.success() {
-        bail!("cargo build failed: {status}");
-    }
-    Ok(root.join("target/release/engraft"))
 }
 
 /// What a training reports.

@@ -106,5 +106,5 @@ fn build(root: &Path, profile: &str) -> Result<PathBuf> {
         bail!("cargo build failed: {status}");
     }
     let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(root.join("target").join(folder).join("examples/prove_keras_zoo"))
+    Ok(crate::target_folder(root).join(folder).join("examples/prove_keras_zoo"))
 }

@@ -48,7 +48,8 @@ fn check_entry(root: &Path, path: &Path, entry: &Value, found: &str) -> Option<S
     (found != expected).then(|| format!("{} has sha256 {found}, expected {expected}", path.display()))
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+/// The SHA-256 of some bytes, in lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -9,7 +9,12 @@ mod sources;
 mod tidy;
 mod tutorial;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Result, ensure};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -51,4 +56,17 @@ fn main() -> ExitCode {
 /// The repository this program was built from.
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Builds `engraft` for release; returns where it is.
+fn build_program(root: &Path) -> Result<PathBuf> {
+    let status =
+        Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "engraft-cli"]).status()?;
+    ensure!(status.success(), "cargo build failed: {status}");
+    Ok(target_folder(root).join("release/engraft"))
+}
+
+/// Where cargo puts what it builds.
+fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }

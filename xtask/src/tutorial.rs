@@ -2,8 +2,8 @@
 //! Keras, into `docs/TUTORIAL.md`.
 //!
 //! DIR holds train/CLASS/* and test/CLASS/*, FILE is mobilenet_7_5_224_tf_no_top.h5, PYTHON an interpreter with the packages of
-//! `reference/requirements-keras.txt`. Every run is one line in `target/tutorial`; a run that is there is not repeated, so the
-//! task may be interrupted at any time.
+//! `reference/requirements-keras.txt`. Every run is one line in `target/tutorial`; a run of the same program that is there is not
+//! repeated, so the task may be interrupted at any time.
 
 mod processor;
 mod runs;
@@ -17,6 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::golden_hashes::sha256_hex;
 use processor::seconds_of_children;
 use runs::{Run, Runs};
 
@@ -105,11 +106,14 @@ struct Options {
 /// Runs what has not been run yet and writes the table.
 pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
-    let folder = root.join("target/tutorial");
+    let folder = crate::target_folder(root).join("tutorial");
     let data = folder.join("data");
-    copy_without_gifs(&options.data, &data)?;
-    let mut ours = Runs::open(&folder.join("engraft.jsonl"))?;
-    let program = build(root)?;
+    std::fs::remove_dir_all(&data).ok();
+    let images = ["train", "test"].map(|part| copy_without_gifs(&options.data.join(part), &data.join(part)));
+    let [train_images, test_images] = images;
+    let images = [train_images?, test_images?];
+    let program = crate::build_program(root)?;
+    let mut ours = Runs::open(&folder.join("engraft.jsonl"), &sha256_hex(&std::fs::read(&program)?))?;
     for seed in 0..options.seeds {
         for recipe in RECIPES {
             if !ours.has(recipe.name, seed) {
@@ -125,7 +129,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         let status = command.arg("--seeds").arg(options.seeds.to_string()).status()?;
         ensure!(status.success(), "keras_tutorial.py failed: {status}");
     }
-    let text = table::document(RECIPES, &Runs::open(&theirs)?, &ours, options.seeds);
+    let text = table::document(RECIPES, &Runs::open(&theirs, "")?, &ours, images);
     std::fs::write(root.join("docs/TUTORIAL.md"), text)?;
     Ok(())
 }
@@ -153,27 +157,22 @@ impl Options {
     }
 }
 
-/// The tutorial's loader passes over GIFs; so both sides get a copy without them.
-fn copy_without_gifs(from: &Path, to: &Path) -> Result<()> {
+/// The tutorial's loader passes over GIFs; so both sides get a copy without them. Returns the number of files.
+fn copy_without_gifs(from: &Path, to: &Path) -> Result<usize> {
     std::fs::create_dir_all(to)?;
+    let mut files = 0;
     for entry in std::fs::read_dir(from)? {
         let (path, name) =
             (entry.as_ref().map(|entry| entry.path()), entry.as_ref().map(|entry| entry.file_name()));
         let (Ok(path), Ok(name)) = (path, name) else { bail!("{}: cannot be listed", from.display()) };
         if path.is_dir() {
-            copy_without_gifs(&path, &to.join(name))?;
+            files += copy_without_gifs(&path, &to.join(name))?;
         } else if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gif")) {
             std::fs::copy(&path, to.join(name)).with_context(|| path.display().to_string())?;
+            files += 1;
         }
     }
-    Ok(())
-}
-
-fn build(root: &Path) -> Result<PathBuf> {
-    let status =
-        Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "engraft-cli"]).status()?;
-    ensure!(status.success(), "cargo build failed: {status}");
-    Ok(root.join("target/release/engraft"))
+    Ok(files)
 }
 
 /// One training on one thread, nothing stored beforehand.

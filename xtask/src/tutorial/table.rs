@@ -2,51 +2,54 @@
 
 use super::{Recipe, runs::Runs};
 
-/// `docs/TUTORIAL.md`
-pub(super) fn document(recipes: &[Recipe], keras: &Runs, ours: &Runs, seeds: u64) -> String {
+/// `docs/TUTORIAL.md`; `images` counts those of the training and of the test part.
+pub(super) fn document(recipes: &[Recipe], keras: &Runs, ours: &Runs, images: [usize; 2]) -> String {
     let rows: Vec<String> = recipes.iter().map(|recipe| row(recipe, keras, ours)).collect();
+    let [train, test] = images;
     format!(
         "\
 # The tutorial's recipes, here and in Keras
 
-Written by `cargo xtask tutorial --data DIR --weights FILE --keras PYTHON` from {seeds} seeds a row, on the tutorial's own charts: 229
-images to learn from and 93 to judge by, GIFs left out. Keras 3.15 runs the same recipes with the same settings on the same files
-(`reference/keras_tutorial.py`). Accuracy is that of the last epoch on the test images, mean and standard deviation; one image
-of 93 is 0.011. Seconds are processor time on one thread, from files to test accuracy, nothing stored beforehand. The
-frozen backbone is the official MobileNet 0.75 of Keras on both sides; only the last row has EfficientNet-Lite0.
+Written by `cargo xtask tutorial --data DIR --weights FILE --keras PYTHON` on the tutorial's own charts: {train} images to learn from and
+{test} to judge by, GIFs left out. Keras (`reference/requirements-keras.txt`) runs the same recipes with the same settings on the same
+files (`reference/keras_tutorial.py`). Accuracy is that of the last epoch on the test images, mean and standard deviation over seeds
+0, 1, ..; one image of {test} is {:.3}. Seconds are processor time on one thread, from files to test accuracy, nothing stored
+beforehand. The frozen backbone is the official MobileNet 0.75 of Keras on both sides; only the last row has
+EfficientNet-Lite0.
 
-| recipe | tutorial says | engraft | Keras | engraft, s | Keras, s | times as fast |
-|---|---|---|---|---|---|---|
+| recipe | tutorial says | seeds | engraft | Keras | engraft, s | Keras, s | times as fast |
+|---|---|---|---|---|---|---|---|
 {}
 {}",
+        1.0 / test as f64,
         rows.join("\n"),
         include_str!("notes.md")
     )
 }
 
 fn row(recipe: &Recipe, keras: &Runs, ours: &Runs) -> String {
-    let (our_accuracies, our_seconds) = ours.of(recipe.name);
-    let (their_accuracies, their_seconds) = keras.of(recipe.name);
+    let (our_accuracies, our_seconds) = ours.figures(recipe.name);
+    let (their_accuracies, their_seconds) = keras.figures(recipe.name);
     let ratio = mean(&their_seconds).zip(mean(&our_seconds)).map(|(theirs, ours)| theirs / ours);
-    let seconds = |seconds: &[f64]| mean(seconds).map_or("-".to_owned(), |mean| format!("{mean:.1}"));
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} |",
         recipe.title,
         if recipe.tutorial.is_empty() { "-" } else { recipe.tutorial },
-        spread(&our_accuracies),
-        spread(&their_accuracies),
-        seconds(&our_seconds),
-        seconds(&their_seconds),
+        our_accuracies.len(),
+        spread(&our_accuracies, 3),
+        spread(&their_accuracies, 3),
+        spread(&our_seconds, 1),
+        spread(&their_seconds, 1),
         ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.1}")),
     )
 }
 
-/// Mean and standard deviation.
-fn spread(values: &[f64]) -> String {
+/// Mean and standard deviation with that many decimals.
+fn spread(values: &[f64], decimals: usize) -> String {
     let Some(mean) = mean(values) else { return "-".to_owned() };
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = (squares / (values.len() as f64 - 1.0).max(1.0)).sqrt();
-    format!("{mean:.3} ± {deviation:.3}")
+    format!("{mean:.decimals$} ± {deviation:.decimals$}")
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
@@ -59,7 +62,7 @@ mod tests {
 
     #[test]
     fn spreads_are_of_a_sample() {
-        assert_eq!(spread(&[0.5, 0.7]), "0.600 ± 0.141");
-        assert_eq!((spread(&[0.9]), spread(&[])), ("0.900 ± 0.000".to_owned(), "-".to_owned()));
+        assert_eq!(spread(&[0.5, 0.7], 3), "0.600 ± 0.141");
+        assert_eq!((spread(&[90.0], 1), spread(&[], 1)), ("90.0 ± 0.0".to_owned(), "-".to_owned()));
     }
 }
