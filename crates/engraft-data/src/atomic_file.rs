@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
@@ -11,25 +11,40 @@ use tempfile::NamedTempFile;
 /// Finds out whether a file can be written at `path`, before much work is done for it; nothing is left behind.
 ///
 /// # Errors
-/// If its folder does not exist or takes no file, or if `path` is a folder itself. The path is not part of the message.
+/// If its folder does not exist or takes no file, or if `path` is a folder itself, a device or a pipe. The path is not part of the
+/// message.
 pub fn check_writable(path: &Path) -> io::Result<()> {
-    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected the name of a file"));
-    }
-    temporary_beside(path).map(drop)
+    temporary_beside(&replaceable(path)?).map(drop)
 }
 
-/// Replaces the file at `path` by `bytes`: a reader sees the old content or the new one, never a part.
+/// Replaces the file at `path`, or the one that a link there leads to, by `bytes`: a reader sees the old content or the new one,
+/// never a part.
 ///
 /// # Errors
 /// If the file cannot be written. The path is not part of the message.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &replaceable(path)?;
     let mut file = temporary_beside(path)?;
     // Not through the temporary file itself, whose errors name it.
     file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The file that `path` names, links followed. What is neither a regular file nor absent would be lost by replacing it.
+fn replaceable(path: &Path) -> io::Result<PathBuf> {
+    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected the name of a file"));
+    }
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => fs::canonicalize(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is a device or a pipe, expected the name of a regular file",
+        )),
+        Err(_) => Ok(path.to_owned()),
+    }
 }
 
 /// A new file, in the same folder so that it can be renamed to `path`.
@@ -76,6 +91,24 @@ mod tests {
         write_file(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_file(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for error in [check_writable(&socket).unwrap_err(), write_file(&socket, b"new").unwrap_err()] {
+            assert_eq!(error.to_string(), "is a device or a pipe, expected the name of a regular file");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[test]

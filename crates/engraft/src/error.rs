@@ -115,6 +115,12 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("interrupted, nothing was written")]
     Interrupted,
+    /// The caller asked a training to stop that has kept what it needs to go on.
+    #[error("interrupted, no model was written; --resume goes on from {}", checkpoint.display())]
+    TrainingInterrupted {
+        /// What was kept.
+        checkpoint: PathBuf,
+    },
 }
 
 /// What is wrong with a model file.
@@ -195,7 +201,7 @@ impl Error {
             Error::Zoo(ZooError::Fetch(FetchError::Mirror { .. })) => ErrorCategory::Usage,
             Error::Zoo(ZooError::Fetch(FetchError::Cancelled)) => ErrorCategory::Interrupted,
             Error::Zoo(_) | Error::Store(_) => ErrorCategory::Cache,
-            Error::Interrupted => ErrorCategory::Interrupted,
+            Error::Interrupted | Error::TrainingInterrupted { .. } => ErrorCategory::Interrupted,
             Error::Io { .. } => ErrorCategory::Failure,
             _ => ErrorCategory::Data,
         }

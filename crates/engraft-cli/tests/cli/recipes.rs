@@ -1,6 +1,9 @@
 //! `train --recipe` and `--network`: networks from pixels to a model file, also if killed on the way.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use image::{Pixel, RgbImage};
 use serde_json::{Value, json};
@@ -50,6 +53,21 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
     assert!(!child.wait().unwrap().success() && !fixture.path("killed").exists(), "the kill came too late");
     fixture.ok(&[&run[..], &["--resume"]].concat());
     assert_eq!(fs::read(fixture.path("killed")).unwrap(), fs::read(fixture.path("whole")).unwrap());
+}
+
+#[test]
+fn an_interrupted_training_says_how_to_go_on() {
+    let fixture = Fixture::with_data();
+    let run = with(&["--epochs", "1000", "--stop-loss", "0", "--out", "stopped", "--quiet"]);
+    let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while !fixture.path("stopped.checkpoint").exists() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(message.contains("no model was written; --resume goes on from stopped.checkpoint"), "{message}");
 }
 
 #[test]

@@ -106,8 +106,22 @@ fn remedy(updates: u64, learning_rate: f32) -> String {
         return "no update was made before, so look at the range of the images and the initial weights"
             .to_owned();
     }
-    format!(
-        "try a smaller learning rate, such as {}, or a cosine schedule with warm-up",
-        (learning_rate / 10.0).min(MODEST_RATE)
-    )
+    let advised = (learning_rate / 10.0).min(MODEST_RATE);
+    // Two decimal digits, without what single precision adds to them.
+    let advised = format!("{advised:.1e}").parse().unwrap_or(f64::from(advised));
+    format!("try a smaller learning rate, such as {advised}, or a cosine schedule with warm-up")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_is_a_rate_that_a_person_would_type() {
+        for (rate, want) in [(1e-3, "such as 0.0001,"), (0.025, "such as 0.0025,"), (100.0, "such as 0.01,")]
+        {
+            let advice = remedy(1, rate);
+            assert!(advice.contains(want), "{rate}: {advice}");
+        }
+    }
 }

@@ -153,15 +153,18 @@ impl NetworkTraining {
                 expected: "one or the other",
             });
         }
-        let mut samples = Vec::new();
-        for class in 0..data.classes.len() {
-            let (of_class, others): (Vec<Sample>, Vec<Sample>) =
-                std::mem::take(&mut data.train).into_iter().partition(|sample| sample.class == class);
-            let aside = validation_split(of_class.len(), self.val_split);
-            let (aside, kept) = of_class.split_at(aside.end);
-            samples.extend_from_slice(aside);
-            data.train = [&others[..], kept].concat();
-        }
+        let mut counts = vec![0; data.classes.len()];
+        data.train.iter().for_each(|sample| counts[sample.class] += 1);
+        let mut aside: Vec<usize> =
+            counts.into_iter().map(|count| validation_split(count, self.val_split).end).collect();
+        let (mut samples, kept): (Vec<Sample>, Vec<Sample>) =
+            std::mem::take(&mut data.train).into_iter().partition(|sample| {
+                let left = &mut aside[sample.class];
+                let is_aside = *left > 0;
+                *left -= usize::from(is_aside);
+                is_aside
+            });
+        data.train = kept;
         for part in [&mut data.train, &mut samples] {
             part.sort_by(|one, other| one.relative.as_bytes().cmp(other.relative.as_bytes()));
         }

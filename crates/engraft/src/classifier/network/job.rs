@@ -153,7 +153,10 @@ impl Job<'_> {
         };
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
         fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
-            FitError::Interrupted => Error::Interrupted,
+            FitError::Interrupted => match checkpoint.clone().filter(|path| path.exists()) {
+                Some(checkpoint) => Error::TrainingInterrupted { checkpoint },
+                None => Error::Interrupted,
+            },
             error => Error::Fit(Box::new(error)),
         })
     }

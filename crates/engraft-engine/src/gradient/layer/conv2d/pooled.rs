@@ -22,6 +22,8 @@ pub(super) struct Pooled<'a> {
     pool: Window,
     isa: InstructionSet,
     blocks: Vec<Block>,
+    /// How far, in pixels of the input, the window of each place in a pooling window lies from that of the first.
+    window_of_place: Vec<u32>,
 }
 
 /// Some neighbouring channels of the input.
@@ -51,7 +53,8 @@ impl<'a> Pooled<'a> {
         pool: Window,
         isa: InstructionSet,
     ) -> Pooled<'a> {
-        Pooled { products, clamp, pool, isa, blocks: blocks(products, isa) }
+        let (blocks, window_of_place) = (blocks(products, isa), window_of_place(products, pool));
+        Pooled { products, clamp, pool, isa, blocks, window_of_place }
     }
 
     /// Computes the gradients that `pass` asks for.
@@ -72,7 +75,9 @@ impl<'a> Pooled<'a> {
             .zip(groups(images).collect::<Vec<_>>())
             .zip(&mut *group_memories)
             .for_each(|((mut dx, range), group)| {
-                sized(&mut group.sums, self.sums_len()).fill(0.0);
+                if learns {
+                    sized(&mut group.sums, self.sums_len()).fill(0.0);
+                }
                 let images =
                     images_of(range, pass.inputs[0], pass.output, pass.output_gradient, places, images);
                 for (index, image) in images.enumerate() {
@@ -144,24 +149,12 @@ impl<'a> Pooled<'a> {
             Some(clamp) => clamp.gradient(self.isa, &image.output[range.clone()], dy, limited),
             None => limited.copy_from_slice(dy),
         }
-        let [vertical, horizontal] = [0, 1].map(|axis| self.window_stride(axis) * self.pool.window[axis]);
+        let strides = window_strides(self.products);
+        let [vertical, horizontal] = [0, 1].map(|axis| strides[axis] * self.pool.window[axis]);
         let columns = self.pool.output_size[1];
         let corner = |pixel| pixel / columns * vertical + pixel % columns * horizontal;
-        terms.collect(self.products.filters, limited, &image.places[range], &self.window_of_place(), corner);
+        terms.collect(self.products.filters, limited, &image.places[range], &self.window_of_place, corner);
         limited
-    }
-
-    /// How far, in pixels of the input, the window of each place in a pooling window lies from that of the first.
-    fn window_of_place(&self) -> Vec<u32> {
-        let [rows, columns] = self.pool.window;
-        let offset = |y, x| y * self.window_stride(0) + x * self.window_stride(1);
-        (0..rows).flat_map(|y| (0..columns).map(move |x| offset(y, x) as u32)).collect()
-    }
-
-    /// Pixels of the input between neighbouring windows of the convolution.
-    fn window_stride(&self, axis: usize) -> usize {
-        let Window { strides, .. } = self.products.window;
-        if axis == 0 { strides[0] * self.columns() } else { strides[1] }
     }
 
     /// Columns of the input that windows cover.
@@ -282,6 +275,18 @@ struct Column {
     start: usize,
     /// Number of channels.
     len: usize,
+}
+
+/// Pixels of the input from a window of the convolution to the one below it and to the one beside it.
+fn window_strides(products: &Products) -> [usize; 2] {
+    let Window { strides, .. } = products.window;
+    [strides[0] * products.window.covered()[1], strides[1]]
+}
+
+fn window_of_place(products: &Products, pool: Window) -> Vec<u32> {
+    let ([rows, columns], strides) = (pool.window, window_strides(products));
+    let places = (0..rows).flat_map(|y| (0..columns).map(move |x| [y, x]));
+    places.map(|[y, x]| (y * strides[0] + x * strides[1]) as u32).collect()
 }
 
 /// As many channels in each block as registers hold of a window's row: all, or else whole vectors of them.
