@@ -1,6 +1,6 @@
 //! The verbs of the program: one file each, all listed here.
 
-use crate::{exit::Outcome, options::Common};
+use crate::{exit::Outcome, options::Common, output};
 
 mod fit_choice;
 mod network;
@@ -63,7 +63,7 @@ fn open_store() -> Option<engraft::Store> {
     match engraft::StoreLocation::from_environment().and_then(|location| engraft::Store::open(&location)) {
         Ok(store) => Some(store),
         Err(error) => {
-            crate::output::warning(&format!("features are not kept for the next run: {error}"));
+            output::warning(&format!("features are not kept for the next run: {error}"));
             None
         }
     }
@@ -71,8 +71,14 @@ fn open_store() -> Option<engraft::Store> {
 
 /// Whether `accuracy` passes the gate; no accuracy at all does not.
 fn gate(min_accuracy: Option<f64>, accuracy: Option<f64>) -> Outcome {
-    match min_accuracy {
-        Some(min) if accuracy.is_none_or(|accuracy| accuracy < min) => Outcome::GateMissed,
+    match (min_accuracy, accuracy) {
+        (Some(min), None) => {
+            output::warning(&format!(
+                "--min-accuracy {min} is missed: nothing was judged, expected a test part"
+            ));
+            Outcome::GateMissed
+        }
+        (Some(min), Some(accuracy)) if accuracy < min => Outcome::GateMissed,
         _ => Outcome::Done,
     }
 }

@@ -94,9 +94,9 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         Ok(backbone.at_precision(args.precision)?)
     };
     let report = match args.network.training(&options, &out)? {
-        Some(network) if network.layers.input == NetworkInput::Pixels && args.precision != Precision::F32 => {
-            let problem = "--precision bf16 is about a frozen backbone, expected f32 for a network on pixels";
-            return Err(UsageError(problem.to_owned()).into());
+        Some(network) if network.layers.input == NetworkInput::Pixels => {
+            refuse_backbone(&args.backbone, args.weights.as_deref(), args.precision)?;
+            train_network(&args.data, open, &options, &network, &out, &display)?
         }
         Some(network) => train_network(&args.data, open, &options, &network, &out, &display)?,
         None => train_and_save(&args.data, open()?, &options, &out, &display)?,
@@ -119,6 +119,21 @@ pub fn train_and_save(
     let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
     classifier.save(out)?;
     Ok(report)
+}
+
+/// A network on pixels has no backbone to choose.
+fn refuse_backbone(name: &str, weights: Option<&Path>, precision: Precision) -> Result<()> {
+    let found = if name != Backbone::DEFAULT {
+        format!("--backbone {name}")
+    } else if let Some(weights) = weights {
+        format!("--weights {}", weights.display())
+    } else if precision != Precision::F32 {
+        format!("--precision {precision}")
+    } else {
+        return Ok(());
+    };
+    let problem = format!("{found} is about a frozen backbone, expected none for a network on pixels");
+    Err(UsageError(problem).into())
 }
 
 /// Trains a network on `data` and writes the model to `out`, its history and its curves beside it.

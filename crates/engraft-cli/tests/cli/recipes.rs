@@ -188,6 +188,8 @@ fn what_cannot_be_trained_is_told() {
             "--augment is mixup, expected settings that make one image",
         ),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
+        (with(&["--backbone", "mobilenet_v2"]), 2, "--backbone mobilenet_v2 is about a frozen backbone"),
+        (with(&["--weights", "w.h5"]), 2, "--weights w.h5 is about a frozen backbone"),
         (with(&["--epochs", "3", "--learning-rate", "1e30"]), 3, "the loss is NaN in epoch 2, batch 1"),
         (
             vec!["train", "data", "--recipe", "cnn", "--image-size", "9"],

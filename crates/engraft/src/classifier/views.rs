@@ -22,6 +22,7 @@ impl ChosenViews {
     pub fn of(options: &TrainOptions) -> Result<ChosenViews, Error> {
         let TrainOptions { views, tta, augment, seed, .. } = options;
         let augment = augment.as_ref();
+        augment.map_or(Ok(()), check_images_only)?;
         if let (Some(augment), 1, 1) = (augment, views, tta) {
             return Err(Error::Setting {
                 setting: "--augment",
