@@ -6,6 +6,7 @@ mod choose;
 mod execute;
 mod groups;
 mod layer;
+mod learning;
 mod loss;
 mod lower;
 mod window;
@@ -17,7 +18,8 @@ use engraft_graph::Graph;
 use engraft_kernels::InstructionSet;
 
 use crate::EngineError;
-use execute::Workspace;
+use execute::{Sink, Workspace};
+pub use learning::{Learning, Update};
 use lower::Program;
 
 /// Choices that do not follow from the network.
@@ -135,11 +137,39 @@ impl Gradient {
     ) -> Result<BatchLoss, EngineError> {
         check::arrays("parameters", &self.program.parameters, parameters)?;
         check::arrays("gradients", &self.program.parameters, gradients)?;
+        self.step(parameters, batch, seed, Sink::Arrays(gradients))
+    }
+
+    /// Computes the loss of `batch` and lets the parameters follow its gradients; the same bytes as those of [`Gradient::run`] with
+    /// updates afterwards, but large gradients are used piece by piece and never stored. A loss that is not finite changes
+    /// nothing but moving statistics.
+    ///
+    /// # Errors
+    /// As [`Gradient::run`].
+    pub fn learn(
+        &self,
+        parameters: &mut [Vec<f32>],
+        batch: &Batch,
+        seed: u64,
+        learning: Learning,
+    ) -> Result<BatchLoss, EngineError> {
+        check::arrays("parameters", &self.program.parameters, parameters)?;
+        check::slots(&self.program.parameters, learning.slots)?;
+        self.step(parameters, batch, seed, Sink::Rule(learning))
+    }
+
+    fn step(
+        &self,
+        parameters: &mut [Vec<f32>],
+        batch: &Batch,
+        seed: u64,
+        sink: Sink,
+    ) -> Result<BatchLoss, EngineError> {
         let images = check::batch(&self.program, batch)?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut workspace = idle.unwrap_or_else(|| Workspace::new(&self.program));
         let run = execute::Run { program: &self.program, isa: self.isa, images, seed };
-        let loss = run.step(&mut workspace, parameters, batch, self.label_smoothing, gradients);
+        let loss = run.step(&mut workspace, parameters, batch, self.label_smoothing, sink);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         Ok(loss)
     }

@@ -18,6 +18,13 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 const EXP_POLYNOMIAL: [f32; 6] =
     [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5];
 
+/// Zero for a number too small to be a normal one. What an optimizer remembers of a unit that has died halves again and again and would
+/// stay subnormal for ever, which costs a processor several times the time; TensorFlow rounds such numbers to zero as well.
+#[inline(always)]
+pub(crate) fn flush_subnormal(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+}
+
 /// `e^x`; x is limited to -87..88 first.
 #[inline(always)]
 pub(crate) fn exp<I: Isa>(isa: I, x: I::Vector) -> I::Vector {

@@ -10,7 +10,8 @@ mod sgd;
 
 use std::{fmt, str::FromStr};
 
-use rayon::prelude::*;
+use engraft_engine::Update;
+use engraft_kernels::{InstructionSet, decay_weights};
 use serde::{Deserialize, Serialize};
 
 use crate::setting::{SettingError, parse, require};
@@ -105,13 +106,14 @@ trait UpdateRule: Sync {
     fn check(&self) -> Result<(), SettingError>;
 
     /// All slices have the same length; `slots` are those that `slots()` names.
-    fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]);
-}
-
-/// Zero for a number too small to be a normal one. What an optimizer remembers of a unit that has died halves again and again and would
-/// stay subnormal for ever, which costs a processor several times the time; TensorFlow rounds such numbers to zero as well.
-fn flush_subnormal(x: f32) -> f32 {
-    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+    fn update(
+        &self,
+        isa: InstructionSet,
+        step: Step,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    );
 }
 
 /// Which update it is.
@@ -138,60 +140,31 @@ impl OptimizerState {
         OptimizerState { updates: 0, slots: lens.map(|len| len.map(slots)).collect() }
     }
 
-    /// Updates all parameters that are trained, on the threads of the current pool.
-    pub(crate) fn update(
-        &mut self,
-        optimizer: &Optimizer,
-        learning_rate: f32,
-        parameters: &mut [Vec<f32>],
-        gradients: &[Vec<f32>],
-    ) {
-        self.updates += 1;
-        let step = Step { number: self.updates, learning_rate };
-        let all = parameters.par_iter_mut().zip(gradients).zip(&mut self.slots);
-        all.for_each(|((parameter, gradient), slots)| {
-            if let Some(slots) = slots {
-                let slots = slots.iter_mut().map(Vec::as_mut_slice).collect();
-                update_in_pieces(optimizer.rule(), step, parameter, gradient, slots);
-            }
-        });
+    /// What the next update, with this learning rate, does.
+    pub(crate) fn next<'a>(&self, optimizer: &'a Optimizer, learning_rate: f32) -> NextUpdate<'a> {
+        NextUpdate { rule: optimizer.rule(), step: Step { number: self.updates + 1, learning_rate } }
     }
 }
 
-/// Shorter parameters are not worth a second thread.
-const PIECE_LEN: usize = 1 << 15;
-
-/// Elements do not depend on one another, so any division gives the same bits.
-fn update_in_pieces(
-    rule: &dyn UpdateRule,
+/// An optimizer at one update.
+pub(crate) struct NextUpdate<'a> {
+    rule: &'a dyn UpdateRule,
     step: Step,
-    parameter: &mut [f32],
-    gradient: &[f32],
-    mut slots: Vec<&mut [f32]>,
-) {
-    if parameter.len() <= PIECE_LEN {
-        decay(rule.weight_decay() as f32, step.learning_rate, parameter);
-        return rule.update(step, parameter, gradient, &mut slots);
-    }
-    let middle = parameter.len() / 2;
-    let (parameter, later_parameter) = parameter.split_at_mut(middle);
-    let (gradient, later_gradient) = gradient.split_at(middle);
-    let (slots, later_slots) = slots.into_iter().map(|slot| slot.split_at_mut(middle)).unzip();
-    rayon::join(
-        || update_in_pieces(rule, step, parameter, gradient, slots),
-        || update_in_pieces(rule, step, later_parameter, later_gradient, later_slots),
-    );
 }
 
-fn decay(weight_decay: f32, learning_rate: f32, parameter: &mut [f32]) {
-    if weight_decay != 0.0 {
-        parameter.iter_mut().for_each(|value| *value -= *value * weight_decay * learning_rate);
+impl Update for NextUpdate<'_> {
+    fn update(&self, isa: InstructionSet, values: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
+        let decay = self.rule.weight_decay() as f32;
+        if decay != 0.0 {
+            decay_weights(isa, decay, self.step.learning_rate, values);
+        }
+        self.rule.update(isa, self.step, values, gradient, slots);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use engraft_testing::{Golden, Tolerance, assert_close, noise};
+    use engraft_testing::{Golden, Tolerance, assert_close};
 
     use super::*;
 
@@ -206,34 +179,30 @@ mod tests {
             let optimizer: Optimizer = name.trim_start_matches("trajectory/").parse().unwrap();
             optimizer.check().unwrap();
             let wanted = golden.f32(&name);
-            let mut parameters = [initial.clone()];
-            let mut state = OptimizerState::new(&optimizer, [Some(initial.len())].into_iter());
-            let steps = gradients.chunks(initial.len()).zip(wanted.chunks(initial.len()));
-            for ((gradient, wanted), &rate) in steps.zip(&rates) {
-                state.update(&optimizer, rate, &mut parameters, &[gradient.to_vec()]);
-                assert_close(&parameters[0], wanted, Tolerance { abs: 0.0, rel: 1e-6 });
+            for isa in InstructionSet::available() {
+                let mut parameters = initial.clone();
+                let mut state = OptimizerState::new(&optimizer, [Some(initial.len())].into_iter());
+                let steps = gradients.chunks(initial.len()).zip(wanted.chunks(initial.len()));
+                for ((gradient, wanted), &rate) in steps.zip(&rates) {
+                    update(&mut state, &optimizer, isa, rate, &mut parameters, gradient);
+                    assert_close(&parameters, wanted, Tolerance { abs: 0.0, rel: 1e-6 });
+                }
             }
         }
     }
 
-    #[test]
-    fn an_update_in_pieces_is_an_update_of_the_whole() {
-        let len = 3 * PIECE_LEN + 5;
-        let (initial, gradient) = (noise(1, len), noise(2, len));
-        let step = Step { number: 1, learning_rate: 0.1 };
-        for text in ["sgd", "sgd,momentum=0.9", "rmsprop,momentum=0.5,centered=true", "adam", "adamw"] {
-            let optimizer: Optimizer = text.parse().unwrap();
-            let mut state = OptimizerState::new(&optimizer, [Some(len), None].into_iter());
-            let mut parameters = [initial.clone(), vec![1.0]];
-            state.update(&optimizer, step.learning_rate, &mut parameters, &[gradient.clone(), vec![1.0]]);
-            let mut whole = initial.clone();
-            let mut slots = vec![vec![0.0; len]; optimizer.slots().len()];
-            let mut slices: Vec<&mut [f32]> = slots.iter_mut().map(Vec::as_mut_slice).collect();
-            decay(optimizer.rule().weight_decay() as f32, step.learning_rate, &mut whole);
-            optimizer.rule().update(step, &mut whole, &gradient, &mut slices);
-            assert!(parameters[0] == whole && state.slots[0] == Some(slots), "{text}");
-            assert_eq!(parameters[1], [1.0], "{text}: not trained, so not changed");
-        }
+    fn update(
+        state: &mut OptimizerState,
+        optimizer: &Optimizer,
+        isa: InstructionSet,
+        rate: f32,
+        parameter: &mut [f32],
+        gradient: &[f32],
+    ) {
+        let next = state.next(optimizer, rate);
+        let mut slots: Vec<&mut [f32]> = state.slots[0].iter_mut().flatten().map(Vec::as_mut_slice).collect();
+        next.update(isa, parameter, gradient, &mut slots);
+        state.updates += 1;
     }
 
     #[test]
@@ -243,12 +212,13 @@ mod tests {
         {
             let optimizer: Optimizer = text.parse().unwrap();
             let mut state = OptimizerState::new(&optimizer, [Some(1)].into_iter());
-            let mut parameters = [vec![1.0]];
-            for update in 0..300 {
-                let gradient = if update == 0 { 1e-3 } else { 0.0 };
-                state.update(&optimizer, 0.1, &mut parameters, &[vec![gradient]]);
+            let mut parameter = [1.0];
+            for number in 0..300 {
+                let gradient = if number == 0 { 1e-3 } else { 0.0 };
+                let isa = InstructionSet::best();
+                update(&mut state, &optimizer, isa, 0.1, &mut parameter, &[gradient]);
                 for (slot, name) in state.slots[0].iter().flatten().zip(optimizer.slots()) {
-                    assert!(!slot[0].is_subnormal(), "{text}: {name} is {} after update {update}", slot[0]);
+                    assert!(!slot[0].is_subnormal(), "{text}: {name} is {} after update {number}", slot[0]);
                 }
             }
         }

@@ -44,6 +44,21 @@ pub(super) fn arrays(
     Ok(())
 }
 
+/// Slots of the right length for each parameter that has any.
+pub(super) fn slots(specs: &[ParameterSpec], slots: &[Option<Vec<Vec<f32>>>]) -> Result<(), EngineError> {
+    let what = "slots";
+    if slots.len() != specs.len() {
+        return Err(EngineError::ParameterCount { what, found: slots.len(), expected: specs.len() });
+    }
+    for (spec, slots) in specs.iter().zip(slots) {
+        if let Some(slot) = slots.iter().flatten().find(|slot| slot.len() != spec.len()) {
+            let (parameter, found, expected) = (spec.name.clone(), slot.len(), spec.len());
+            return Err(EngineError::ParameterLen { what, parameter, found, expected });
+        }
+    }
+    Ok(())
+}
+
 /// The number of images, if everything in the batch is for that many.
 pub(super) fn batch(program: &Program, batch: &Batch) -> Result<usize, EngineError> {
     let image_len = program.value_lens[0];

@@ -1,9 +1,12 @@
 //! One step: forward, loss and backward, with the memory that is kept for the next one.
 
+use std::ops::Range;
+
 use engraft_kernels::InstructionSet;
 
 use super::buffers::{Buffers, sized};
-use super::layer::{Backward, Context, Forward, Memory};
+use super::layer::{Backward, Context, Forward, Learn, Memory};
+use super::learning::{Learning, Part, Update};
 use super::loss::loss;
 use super::lower::{Program, Step};
 use super::{Batch, BatchLoss};
@@ -14,7 +17,17 @@ pub(super) struct Workspace {
     values: Vec<Vec<f32>>,
     /// What each step keeps for itself.
     memories: Vec<Memory>,
+    /// The gradient of each parameter, where it is followed at once and was computed as a whole.
+    gradients: Vec<Vec<f32>>,
     buffers: Buffers,
+}
+
+/// Where gradients of parameters go.
+pub(super) enum Sink<'a> {
+    /// They are written here.
+    Arrays(&'a mut [Vec<f32>]),
+    /// Their parameters follow them at once.
+    Rule(Learning<'a>),
 }
 
 impl Workspace {
@@ -22,6 +35,7 @@ impl Workspace {
         Workspace {
             values: program.value_lens.iter().map(|_| Vec::new()).collect(),
             memories: program.steps.iter().map(|_| Memory::default()).collect(),
+            gradients: program.parameters.iter().map(|_| Vec::new()).collect(),
             buffers: Buffers::default(),
         }
     }
@@ -37,14 +51,14 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Computes the loss and the gradients of a batch that has been checked.
+    /// Computes the loss of a batch that has been checked, and what the sink asks for.
     pub(super) fn step(
         &self,
         workspace: &mut Workspace,
         parameters: &mut [Vec<f32>],
         batch: &Batch,
         label_smoothing: f32,
-        gradients: &mut [Vec<f32>],
+        sink: Sink,
     ) -> BatchLoss {
         self.forward(workspace, parameters, batch.images);
         let Program { scores, classes, .. } = *self.program;
@@ -52,7 +66,9 @@ impl Run<'_> {
         let scores = &scores[..self.images * classes];
         let mut gradient = workspace.buffers.take(scores.len());
         let loss = loss(scores, batch, classes, label_smoothing, &mut gradient);
-        self.backward(workspace, parameters, batch.images, gradient, gradients);
+        if matches!(sink, Sink::Arrays(_)) || loss.loss.is_finite() {
+            self.backward(workspace, parameters, batch.images, gradient, sink);
+        }
         loss
     }
 
@@ -85,18 +101,35 @@ impl Run<'_> {
     fn backward(
         &self,
         workspace: &mut Workspace,
-        parameters: &[Vec<f32>],
+        parameters: &mut [Vec<f32>],
         images: &[f32],
         gradient: Vec<f32>,
-        gradients: &mut [Vec<f32>],
+        sink: Sink,
     ) {
-        let Workspace { values, memories, buffers } = workspace;
+        let Workspace { values, memories, gradients, buffers } = workspace;
+        let (all_gradients, mut learning) = match sink {
+            Sink::Arrays(arrays) => (arrays, None),
+            Sink::Rule(learning) => (gradients.as_mut_slice(), Some(learning)),
+        };
         let mut value_gradients: Vec<Option<Vec<f32>>> = vec![None; values.len()];
         value_gradients[self.program.scores] = Some(gradient);
         for (step, memory) in self.program.steps.iter().zip(memories).rev() {
+            let range = step.parameters.clone();
+            let parameters = &mut parameters[range.clone()];
+            let in_blocks = learning.is_some() && step.layer.learns_in_blocks();
+            let gradients = &mut all_gradients[range.clone()];
+            if !in_blocks {
+                gradients.iter_mut().zip(&*parameters).for_each(|(to, values)| to.resize(values.len(), 0.0));
+            }
             let Some(output_gradient) = value_gradients[step.output].take() else {
                 // Nothing that leads to the scores reads it.
-                gradients[step.parameters.clone()].iter_mut().for_each(|gradient| gradient.fill(0.0));
+                for (gradient, values) in gradients.iter_mut().zip(&*parameters) {
+                    gradient.clear();
+                    gradient.resize(values.len(), 0.0);
+                }
+                if let Some(learning) = &mut learning {
+                    self.follow(learning, range, parameters, gradients);
+                }
                 continue;
             };
             if step.has_gradient() {
@@ -108,13 +141,30 @@ impl Run<'_> {
                 step.layer.backward(Backward {
                     context: self.context(),
                     inputs: &inputs,
-                    parameters: &parameters[step.parameters.clone()],
+                    parameters,
                     output: self.value(values, images, step.output),
                     output_gradient: &output_gradient,
                     input_gradients: &mut places,
-                    parameter_gradients: step.learns.then(|| &mut gradients[step.parameters.clone()]),
+                    parameter_gradients: (step.learns && !in_blocks).then_some(&mut *gradients),
                     memory,
                 });
+                match &mut learning {
+                    Some(Learning { rule, slots }) if step.learns && in_blocks => {
+                        let kept = slots[range].iter_mut().zip(parameters);
+                        let parameters = kept
+                            .filter_map(|(slots, values)| Some(Part::new(values, slots.as_mut()?)))
+                            .collect();
+                        step.layer.learn(Learn {
+                            context: self.context(),
+                            inputs: &inputs,
+                            rule: *rule,
+                            parameters,
+                            memory,
+                        });
+                    }
+                    Some(learning) if step.learns => self.follow(learning, range, parameters, gradients),
+                    _ => {}
+                }
                 for (&input, gradient) in step.inputs.iter().zip(found) {
                     collect(&mut value_gradients[input], gradient, buffers);
                 }
@@ -122,6 +172,22 @@ impl Run<'_> {
             buffers.give(output_gradient);
         }
         value_gradients.into_iter().flatten().for_each(|rest| buffers.give(rest));
+    }
+
+    /// Lets the parameters of one step follow their gradients.
+    fn follow(
+        &self,
+        learning: &mut Learning,
+        range: Range<usize>,
+        parameters: &mut [Vec<f32>],
+        gradients: &[Vec<f32>],
+    ) {
+        let rule: &dyn Update = learning.rule;
+        for ((slots, values), gradient) in learning.slots[range].iter_mut().zip(parameters).zip(gradients) {
+            if let Some(slots) = slots {
+                Part::new(values, slots).follow_in_parallel(rule, self.isa, gradient);
+            }
+        }
     }
 
     /// A buffer for the gradient of each input that something learns from.

@@ -16,6 +16,7 @@ mod rescale;
 
 use engraft_kernels::{AlignedBuffer, Clamp, InstructionSet, PackedMatrix, Terms, Window};
 
+use super::learning::{Part, Update};
 pub(super) use activation::Activation;
 pub(super) use average_pool2d::AveragePool;
 pub(super) use batch_norm::BatchNorm;
@@ -37,6 +38,14 @@ pub(super) trait Layer: Send + Sync {
 
     /// Computes the gradients that are asked for. Runs after `forward` with the same memory.
     fn backward(&self, pass: Backward);
+
+    /// Whether it updates its parameters itself, in [`Layer::learn`].
+    fn learns_in_blocks(&self) -> bool {
+        false
+    }
+
+    /// Updates the parameters from their gradients as those are computed. Runs after `backward` was not asked for them.
+    fn learn(&self, _: Learn) {}
 
     /// Limits its output from now on, if it can; a limited output is not limited again.
     fn fuse_clamp(&mut self, _: Clamp) -> bool {
@@ -79,6 +88,15 @@ pub(super) struct Backward<'a> {
     pub input_gradients: &'a mut [Option<&'a mut [f32]>],
     /// Where the gradients of the parameters go, unless they stay as they are.
     pub parameter_gradients: Option<&'a mut [Vec<f32>]>,
+    pub memory: &'a mut Memory,
+}
+
+pub(super) struct Learn<'a> {
+    pub context: Context,
+    pub inputs: &'a [&'a [f32]],
+    pub rule: &'a dyn Update,
+    /// Those of this node, in Keras' order.
+    pub parameters: Vec<Part<'a>>,
     pub memory: &'a mut Memory,
 }
 

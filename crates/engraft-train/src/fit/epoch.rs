@@ -1,6 +1,6 @@
 //! One epoch of training.
 
-use engraft_engine::{Batch, BatchLoss, Gradient, GradientOptions, ParameterSpec};
+use engraft_engine::{Batch, BatchLoss, Gradient, GradientOptions, Learning, ParameterSpec};
 use engraft_graph::Graph;
 
 use super::{
@@ -16,8 +16,6 @@ pub(super) struct Trainer<'a> {
     options: &'a FitOptions,
     progress: &'a dyn Progress,
     batch_size: usize,
-    /// In the order of the parameters.
-    gradients: Vec<Vec<f32>>,
 }
 
 /// Where in a training a step is.
@@ -40,7 +38,6 @@ impl<'a> Trainer<'a> {
         let FitOptions { label_smoothing, ref frozen, .. } = *options;
         let gradient_options = GradientOptions { isa: run.isa, label_smoothing, frozen: frozen.clone() };
         let gradient = Gradient::compile(graph, &gradient_options)?;
-        let gradients = gradient.parameters().iter().map(|spec| vec![0.0; spec.len()]).collect();
         let batch_size = options.batch_size.min(samples.len());
         if batch_size < options.batch_size {
             let (asked, images) = (options.batch_size, samples.len());
@@ -48,7 +45,7 @@ impl<'a> Trainer<'a> {
                 format!("a batch of {asked} is more than there is: all {images} images make one batch");
             run.progress.warn(&message);
         }
-        Ok(Trainer { gradient, samples, options, progress: run.progress, batch_size, gradients })
+        Ok(Trainer { gradient, samples, options, progress: run.progress, batch_size })
     }
 
     pub fn parameters(&self) -> &[ParameterSpec] {
@@ -115,12 +112,13 @@ impl<'a> Trainer<'a> {
         let seed = dropout_seed(self.options.seed, place.epoch, place.batch);
         let PreparedBatch { images, targets, weights, .. } = batch;
         let batch = Batch { images, targets, weights: weights.as_deref() };
-        let loss = self.gradient.run(&mut state.parameters, &batch, seed, &mut self.gradients)?;
+        let rule = state.optimizer.next(&self.options.optimizer, place.learning_rate);
+        let learning = Learning { rule: &rule, slots: &mut state.optimizer.slots };
+        let loss = self.gradient.learn(&mut state.parameters, &batch, seed, learning)?;
         if !loss.loss.is_finite() {
             return Err(place.diverged("the loss", loss.loss, state));
         }
-        let optimizer = &self.options.optimizer;
-        state.optimizer.update(optimizer, place.learning_rate, &mut state.parameters, &self.gradients);
+        state.optimizer.updates += 1;
         Ok(loss)
     }
 }

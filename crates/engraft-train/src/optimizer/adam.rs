@@ -1,8 +1,9 @@
 //! Adam: running moments of the gradients.
 
+use engraft_kernels::{AdamSlots, AdamUpdate, InstructionSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule, flush_subnormal};
+use super::{Step, UpdateRule};
 use crate::setting::{SettingError, require};
 
 /// Settings of Adam, as `keras.optimizers.Adam`: epsilon is the paper's "epsilon hat", added to the root of the second moment
@@ -47,28 +48,23 @@ impl UpdateRule for Adam {
         require(epsilon_fits, "epsilon", self.epsilon, "a positive number")
     }
 
-    fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
-        let (first_added, second_added) = ((1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
-        let (alpha, epsilon) = (self.corrected_rate(step), self.epsilon as f32);
-        let [first, second, largest @ ..] = slots else { return };
-        let moments = |gradient: f32, first: &mut f32, second: &mut f32| {
-            *first = flush_subnormal(*first + (gradient - *first) * first_added);
-            *second = flush_subnormal(*second + (gradient * gradient - *second) * second_added);
-            (*first, *second)
+    fn update(
+        &self,
+        isa: InstructionSet,
+        step: Step,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let rule = AdamUpdate {
+            corrected_rate: self.corrected_rate(step),
+            first_added: (1.0 - self.beta_1) as f32,
+            second_added: (1.0 - self.beta_2) as f32,
+            epsilon: self.epsilon as f32,
         };
-        let elements = parameter.iter_mut().zip(gradient).zip(first.iter_mut().zip(second.iter_mut()));
-        if let [largest] = largest {
-            for (((parameter, &gradient), (first, second)), largest) in elements.zip(largest.iter_mut()) {
-                let (first, second) = moments(gradient, first, second);
-                *largest = largest.max(second);
-                *parameter -= first * alpha / (largest.sqrt() + epsilon);
-            }
-        } else {
-            for ((parameter, &gradient), (first, second)) in elements {
-                let (first, second) = moments(gradient, first, second);
-                *parameter -= first * alpha / (second.sqrt() + epsilon);
-            }
-        }
+        let [first, second, largest @ ..] = slots else { return };
+        let largest = largest.first_mut().map(|largest| &mut **largest);
+        rule.run(isa, parameter, gradient, AdamSlots { first, second, largest });
     }
 }
 

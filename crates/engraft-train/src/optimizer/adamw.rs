@@ -1,5 +1,6 @@
 //! AdamW: Adam with decoupled weight decay.
 
+use engraft_kernels::InstructionSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Adam, Step, UpdateRule};
@@ -50,7 +51,14 @@ impl UpdateRule for AdamW {
         self.adam().check()
     }
 
-    fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
-        self.adam().update(step, parameter, gradient, slots);
+    fn update(
+        &self,
+        isa: InstructionSet,
+        step: Step,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        self.adam().update(isa, step, parameter, gradient, slots);
     }
 }

@@ -1,8 +1,9 @@
 //! RMSprop: gradients divided by a running root mean square.
 
+use engraft_kernels::{InstructionSet, RmsPropSlots, RmsPropUpdate};
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule, flush_subnormal};
+use super::{Step, UpdateRule};
 use crate::setting::{SettingError, require};
 
 /// Settings of RMSprop, as `keras.optimizers.RMSprop`.
@@ -51,26 +52,24 @@ impl UpdateRule for RmsProp {
         require(epsilon_fits, "epsilon", self.epsilon, "a positive number")
     }
 
-    fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
-        let (kept, added) = (self.rho as f32, (1.0 - self.rho) as f32);
-        let (momentum, epsilon) = (self.momentum as f32, self.epsilon as f32);
+    fn update(
+        &self,
+        isa: InstructionSet,
+        step: Step,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let rule = RmsPropUpdate {
+            learning_rate: step.learning_rate,
+            kept: self.rho as f32,
+            added: (1.0 - self.rho) as f32,
+            momentum: self.momentum as f32,
+            epsilon: self.epsilon as f32,
+        };
         let [velocity, others @ ..] = slots else { return };
-        let mut others = others.iter_mut();
-        let mut average = if self.centered { others.next() } else { None };
-        let mut last = others.next();
-        for (i, (parameter, &gradient)) in parameter.iter_mut().zip(gradient).enumerate() {
-            velocity[i] = flush_subnormal(kept * velocity[i] + added * (gradient * gradient));
-            let mut variance = velocity[i];
-            if let Some(average) = &mut average {
-                average[i] = flush_subnormal(kept * average[i] + added * gradient);
-                variance -= average[i] * average[i];
-            }
-            let mut increment = step.learning_rate * gradient / (variance + epsilon).sqrt();
-            if let Some(last) = &mut last {
-                last[i] = flush_subnormal(momentum * last[i] + increment);
-                increment = last[i];
-            }
-            *parameter -= increment;
-        }
+        let mut others = others.iter_mut().map(|slot| &mut **slot);
+        let average = if self.centered { others.next() } else { None };
+        rule.run(isa, parameter, gradient, RmsPropSlots { velocity, average, last: others.next() });
     }
 }

@@ -1,8 +1,9 @@
 //! Stochastic gradient descent.
 
+use engraft_kernels::{InstructionSet, SgdUpdate};
 use serde::{Deserialize, Serialize};
 
-use super::{Step, UpdateRule, flush_subnormal};
+use super::{Step, UpdateRule};
 use crate::setting::{SettingError, require};
 
 /// Settings of stochastic gradient descent, as `keras.optimizers.SGD`.
@@ -33,15 +34,16 @@ impl UpdateRule for Sgd {
         require(fits, "momentum", self.momentum, "a number from 0 to 1")
     }
 
-    fn update(&self, step: Step, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
-        let (rate, momentum) = (step.learning_rate, self.momentum as f32);
-        let pairs = parameter.iter_mut().zip(gradient);
-        let [velocity] = slots else {
-            return pairs.for_each(|(parameter, gradient)| *parameter -= gradient * rate);
-        };
-        for ((parameter, gradient), velocity) in pairs.zip(velocity.iter_mut()) {
-            *velocity = flush_subnormal(*velocity * momentum - gradient * rate);
-            *parameter += if self.nesterov { *velocity * momentum - gradient * rate } else { *velocity };
-        }
+    fn update(
+        &self,
+        isa: InstructionSet,
+        step: Step,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let (momentum, nesterov) = (self.momentum as f32, self.nesterov);
+        let rule = SgdUpdate { learning_rate: step.learning_rate, momentum, nesterov };
+        rule.run(isa, parameter, gradient, slots.first_mut().map(|velocity| &mut **velocity));
     }
 }

@@ -8,9 +8,10 @@ use std::ops::Range;
 use engraft_kernels::{Clamp, Gemm, KernelGradient, MatrixView, PackedMatrix, RowLayout, Segments};
 use rayon::prelude::*;
 
-use super::{Backward, Forward, Group, Layer, Memory};
+use super::{Backward, Context, Forward, Group, Layer, Learn, Memory};
 use crate::gradient::buffers::sized;
 use crate::gradient::groups::{groups, sum_parts};
+use crate::gradient::learning::{Part, Update};
 
 /// `output = clamp(input x kernel + bias)`
 pub(crate) struct Dense {
@@ -62,12 +63,11 @@ impl Layer for Dense {
         let matrix = MatrixView::row_major(gradient, images, self.units);
         if let Some(gradients) = pass.parameter_gradients {
             rows.repack(matrix, None, None);
-            self.kernel_gradient(rows, inputs[0], &mut gradients[0]);
+            let len = self.block_rows() * self.units;
+            let blocks = gradients[0].par_chunks_mut(len).enumerate();
+            blocks.for_each(|(block, to)| self.kernel_gradient(rows, inputs[0], block, to));
             if self.bias {
-                gradients[1].fill(0.0);
-                for row in gradient.chunks_exact(self.units) {
-                    gradients[1].iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-                }
+                self.bias_gradient(gradient, &mut gradients[1]);
             }
         }
         if let Some(input_gradient) = &mut pass.input_gradients[0] {
@@ -77,6 +77,27 @@ impl Layer for Dense {
                 let column = transposed[image..].iter().step_by(images);
                 to.iter_mut().zip(column).for_each(|(to, x)| *to = *x);
             }
+        }
+    }
+
+    fn learns_in_blocks(&self) -> bool {
+        true
+    }
+
+    fn learn(&self, pass: Learn) {
+        let Learn { context, inputs, rule, parameters, memory } = pass;
+        let Memory { packed, values, groups, .. } = memory;
+        let gradient = &values[..context.images * self.units];
+        let [rows, ..] = Memory::packed(packed, context.isa, 1) else { return };
+        rows.repack(MatrixView::row_major(gradient, context.images, self.units), None, None);
+        let mut parameters = parameters.into_iter();
+        if let Some(kernel) = parameters.next() {
+            self.learn_kernel(kernel, rows, inputs[0], rule, context, groups);
+        }
+        if let Some(bias) = parameters.next() {
+            let mut sums = vec![0.0; self.units];
+            self.bias_gradient(gradient, &mut sums);
+            bias.follow(rule, context.isa, &sums);
         }
     }
 
@@ -118,22 +139,53 @@ impl Dense {
         }
     }
 
-    /// `transpose(input) x gradient`, `[features, units]`.
-    fn kernel_gradient(&self, gradient: &PackedMatrix, input: &[f32], kernel_gradient: &mut [f32]) {
-        let rows = self.block_rows();
-        kernel_gradient.par_chunks_mut(rows * self.units).enumerate().for_each(|(block, to)| {
-            KernelGradient {
-                output_gradient: gradient,
-                output_size: [1, gradient.rows()],
-                input: &input[block * rows..],
-                input_strides: [0, self.features],
-                window_rows: 1,
-                window_row_len: to.len() / self.units,
-                window_row_stride: 0,
-                accumulate: false,
+    /// Updates the kernel block by block: each is read and written once, and its gradient stays in the second-level cache.
+    fn learn_kernel(
+        &self,
+        kernel: Part,
+        gradient: &PackedMatrix,
+        input: &[f32],
+        rule: &dyn Update,
+        context: Context,
+        memories: &mut Vec<Group>,
+    ) {
+        let block_rows = self.block_rows();
+        let ranges: Vec<Range<usize>> = groups(self.features.div_ceil(block_rows)).collect();
+        let rows_before = |block: usize| self.features.min(block * block_rows);
+        let rows_of = |blocks: &Range<usize>| rows_before(blocks.end) - rows_before(blocks.start);
+        let parts = kernel.split_all(ranges.iter().map(|blocks| rows_of(blocks) * self.units));
+        let memories = Memory::groups(memories, context.isa, ranges.len());
+        memories.par_iter_mut().zip(parts.into_par_iter().zip(ranges)).for_each(|(group, (part, blocks))| {
+            let lens = blocks.clone().map(|block| rows_of(&(block..block + 1)) * self.units);
+            for ((part, len), block) in part.split_all(lens.clone()).into_iter().zip(lens).zip(blocks) {
+                let block_gradient = sized(&mut group.band, len);
+                self.kernel_gradient(gradient, input, block, block_gradient);
+                part.follow(rule, context.isa, block_gradient);
             }
-            .run(to);
         });
+    }
+
+    /// The rows of one block of `transpose(input) x gradient`, `[features, units]`.
+    fn kernel_gradient(&self, gradient: &PackedMatrix, input: &[f32], block: usize, to: &mut [f32]) {
+        KernelGradient {
+            output_gradient: gradient,
+            output_size: [1, gradient.rows()],
+            input: &input[block * self.block_rows()..],
+            input_strides: [0, self.features],
+            window_rows: 1,
+            window_row_len: to.len() / self.units,
+            window_row_stride: 0,
+            accumulate: false,
+        }
+        .run(to);
+    }
+
+    /// The sum over all images.
+    fn bias_gradient(&self, gradient: &[f32], sums: &mut [f32]) {
+        sums.fill(0.0);
+        for row in gradient.chunks_exact(self.units) {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
     }
 
     /// `kernel x transpose(gradient)`, `[features, images]`: the kernel is read where it lies.
