@@ -129,7 +129,11 @@ impl GraphBuilder {
 
     /// Adds a batch normalisation with `gamma` and `beta`.
     pub fn batch_norm(&mut self, name: &str, x: NodeId, epsilon: f32) -> Result<NodeId, GraphError> {
-        self.node(name, Op::BatchNorm(BatchNorm { epsilon, scale: true, center: true }), &[x])
+        self.node(
+            name,
+            Op::BatchNorm(BatchNorm { epsilon, momentum: BatchNorm::MOMENTUM, scale: true, center: true }),
+            &[x],
+        )
     }
 
     /// Adds an activation.

@@ -139,10 +139,27 @@ pub struct Dense {
 pub struct BatchNorm {
     /// Added to the variance before the square root.
     pub epsilon: f32,
+    /// Share of the moving statistics that stays in each step of training, from 0 to below 1; the rest is the batch's.
+    #[serde(default = "default_momentum", skip_serializing_if = "is_default_momentum")]
+    pub momentum: f64,
     /// Whether there is a learnt factor, `gamma`.
     pub scale: bool,
     /// Whether there is a learnt summand, `beta`.
     pub center: bool,
+}
+
+impl BatchNorm {
+    /// Keras' default momentum.
+    pub const MOMENTUM: f64 = 0.99;
+}
+
+fn default_momentum() -> f64 {
+    BatchNorm::MOMENTUM
+}
+
+/// Graphs without another momentum are written as they were before there was one, so that what is known by their digest stays known.
+fn is_default_momentum(momentum: &f64) -> bool {
+    *momentum == BatchNorm::MOMENTUM
 }
 
 /// Settings of [`Op::MaxPool2d`] and [`Op::AveragePool2d`].

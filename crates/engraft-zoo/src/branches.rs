@@ -105,7 +105,12 @@ impl BranchBuilder<'_> {
         conv: &Conv2d,
         x: NodeId,
     ) -> Result<NodeId, GraphError> {
-        let norm = BatchNorm { epsilon: BATCH_NORM_EPSILON, scale: false, center: true };
+        let norm = BatchNorm {
+            epsilon: BATCH_NORM_EPSILON,
+            momentum: BatchNorm::MOMENTUM,
+            scale: false,
+            center: true,
+        };
         let x = self.net.node(&conv_name, Op::Conv2d(*conv), &[x])?;
         let x = self.net.node(&norm_name, Op::BatchNorm(norm), &[x])?;
         self.net.activation(&relu_name, x, Activation::Relu)

@@ -155,7 +155,7 @@ fn of_model(path: &Path, options: NetworkOptions) -> Result<Network, Error> {
 fn with_head(graph: Graph, classes: usize) -> Result<Graph, GraphError> {
     let features = graph.output();
     let mut net = GraphBuilder::from(graph);
-    let moments = BatchNorm { epsilon: 0.0, scale: false, center: false };
+    let moments = BatchNorm { epsilon: 0.0, momentum: BatchNorm::MOMENTUM, scale: false, center: false };
     let x = net.node("head_standardisation", Op::BatchNorm(moments), &[features])?;
     let x = net.dense("head", x, classes)?;
     let output = net.activation("head_softmax", x, Activation::Softmax)?;

@@ -96,7 +96,12 @@ fn cnn() -> Result<Graph, GraphError> {
 
 fn residual() -> Result<Graph, GraphError> {
     network([9, 11, 3], |net, x| {
-        let norm = Op::BatchNorm(BatchNorm { epsilon: 1e-3, scale: true, center: true });
+        let norm = Op::BatchNorm(BatchNorm {
+            epsilon: 1e-3,
+            momentum: BatchNorm::MOMENTUM,
+            scale: true,
+            center: true,
+        });
         let x = net.conv2d("stem", x, 8, 3, 2, Padding::Same)?;
         let shortcut = net.node("stem_bn", norm.clone(), &[x])?;
         let x = net.activation("stem_silu", shortcut, Activation::Silu)?;

@@ -6,5 +6,6 @@ mod bytes;
 mod differences;
 mod errors;
 mod keras;
+mod moving_statistics;
 mod nets;
 mod pooled;

@@ -35,10 +35,28 @@ pub const MIDDLES: &[(&str, Middle)] = &[
     }),
     ("batch norm", |net, x| net.batch_norm("op", x, 1e-3)),
     ("batch norm without gamma", |net, x| {
-        net.node("op", Op::BatchNorm(BatchNorm { epsilon: 1e-2, scale: false, center: true }), &[x])
+        net.node(
+            "op",
+            Op::BatchNorm(BatchNorm {
+                epsilon: 1e-2,
+                momentum: BatchNorm::MOMENTUM,
+                scale: false,
+                center: true,
+            }),
+            &[x],
+        )
     }),
     ("batch norm without beta", |net, x| {
-        net.node("op", Op::BatchNorm(BatchNorm { epsilon: 1e-2, scale: true, center: false }), &[x])
+        net.node(
+            "op",
+            Op::BatchNorm(BatchNorm {
+                epsilon: 1e-2,
+                momentum: BatchNorm::MOMENTUM,
+                scale: true,
+                center: false,
+            }),
+            &[x],
+        )
     }),
     ("layer norm", |net, x| net.node("op", Op::LayerNorm { epsilon: 1e-3 }, &[x])),
     ("layer scale", |net, x| net.node("op", Op::LayerScale, &[x])),

@@ -185,10 +185,10 @@ fn norm_after_sum() -> Net {
     let a = net.conv2d("a", image, 19, 3, 2, Padding::Same)?;
     let b = net.conv2d("b", image, 19, 3, 2, Padding::Same)?;
     let x = net.add("add", a, b)?;
-    let norm = BatchNorm { epsilon: 0.01, scale: false, center: true };
+    let norm = BatchNorm { epsilon: 0.01, momentum: BatchNorm::MOMENTUM, scale: false, center: true };
     let x = net.node("norm", Op::BatchNorm(norm), &[x])?;
     let x = net.activation("relu6", x, Activation::Relu6)?;
-    let norm = BatchNorm { epsilon: 0.01, scale: true, center: false };
+    let norm = BatchNorm { epsilon: 0.01, momentum: BatchNorm::MOMENTUM, scale: true, center: false };
     let x = net.node("norm_again", Op::BatchNorm(norm), &[x])?;
     let x = net.depthwise_conv2d("depthwise", x, 3, 2, Padding::Same)?;
     net.finish(x)

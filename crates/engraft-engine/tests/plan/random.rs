@@ -115,7 +115,12 @@ impl Draw {
 
     fn scaling(&mut self, channels: usize) -> Op {
         match self.below(6) {
-            0 => Op::BatchNorm(BatchNorm { epsilon: 1e-3, scale: self.flag(), center: self.flag() }),
+            0 => Op::BatchNorm(BatchNorm {
+                epsilon: 1e-3,
+                momentum: BatchNorm::MOMENTUM,
+                scale: self.flag(),
+                center: self.flag(),
+            }),
             1 => Op::Normalization,
             2 => Op::LayerScale,
             // A large epsilon: noise in equal channels must not be blown up.

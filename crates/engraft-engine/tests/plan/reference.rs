@@ -111,7 +111,7 @@ fn evaluate(node: &Node, inputs: &[&Map], weights: &NamedTensors, image: &[f32])
             let pixels = inputs[0].data.chunks(inputs[0].channels);
             pixels.flat_map(|pixel| pixel.iter().rev().copied()).collect()
         }
-        Op::BatchNorm(BatchNorm { epsilon, scale, center }) => {
+        Op::BatchNorm(BatchNorm { epsilon, scale, center, .. }) => {
             let channels = inputs[0].channels;
             let gamma = if *scale { weight("gamma") } else { vec![1.0; channels] };
             let beta = if *center { weight("beta") } else { vec![0.0; channels] };

@@ -31,7 +31,10 @@ impl Op {
                 site.check_len("units", dense.units)?;
                 with_channels(site.one()?, dense.units)
             }
-            Op::BatchNorm(norm) => site.keep_with_epsilon(norm.epsilon)?,
+            Op::BatchNorm(norm) => {
+                site.check_share("momentum", norm.momentum)?;
+                site.keep_with_epsilon(norm.epsilon)?
+            }
             Op::LayerNorm { epsilon } => site.keep_with_epsilon(*epsilon)?,
             Op::Activation(Activation::Softmax) => Shape::vector(site.vector()?),
             Op::Normalization | Op::LayerScale | Op::ReverseChannels | Op::Activation(_) => site.one()?,
@@ -105,10 +108,19 @@ impl Site<'_> {
     }
 
     fn keep_with_rate(&self, rate: f32) -> Result<Shape, GraphError> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(self.setting("rate", rate, "a number from 0 up to, not including, 1"));
-        }
+        self.check_share("rate", rate)?;
         self.one()
+    }
+
+    fn check_share<T: PartialOrd + From<u8> + ToString>(
+        &self,
+        setting: &'static str,
+        found: T,
+    ) -> Result<(), GraphError> {
+        if (T::from(0)..T::from(1)).contains(&found) {
+            return Ok(());
+        }
+        Err(self.setting(setting, found, "a number from 0 up to, not including, 1"))
     }
 
     fn pair(&self) -> Result<(Shape, Shape), GraphError> {

@@ -87,11 +87,21 @@ mod tests {
             ),
             (Op::Dense(Dense { units: 2, bias: true }), "n/kernel[4, 2] n/bias[2]"),
             (
-                Op::BatchNorm(BatchNorm { epsilon: 1e-3, scale: true, center: true }),
+                Op::BatchNorm(BatchNorm {
+                    epsilon: 1e-3,
+                    momentum: BatchNorm::MOMENTUM,
+                    scale: true,
+                    center: true,
+                }),
                 "n/gamma[4] n/beta[4] n/moving_mean[4] n/moving_variance[4]",
             ),
             (
-                Op::BatchNorm(BatchNorm { epsilon: 1e-3, scale: false, center: true }),
+                Op::BatchNorm(BatchNorm {
+                    epsilon: 1e-3,
+                    momentum: BatchNorm::MOMENTUM,
+                    scale: false,
+                    center: true,
+                }),
                 "n/beta[4] n/moving_mean[4] n/moving_variance[4]",
             ),
             (Op::LayerNorm { epsilon: 1e-6 }, "n/gamma[4] n/beta[4]"),

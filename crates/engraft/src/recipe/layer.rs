@@ -45,11 +45,14 @@ pub enum RecipeLayer {
         /// What is applied to the result.
         activation: Option<Activation>,
     },
-    /// Batch normalisation; its moving statistics have momentum 0.99.
+    /// Batch normalisation.
     BatchNorm {
         /// Added to the variance before the square root.
         #[serde(default = "epsilon")]
         epsilon: f32,
+        /// Share of the moving statistics that stays in each step, from 0 to below 1.
+        #[serde(default = "momentum")]
+        momentum: f64,
     },
     /// An element-wise function.
     Activation {
@@ -82,6 +85,11 @@ pub enum RecipeLayer {
 /// Keras' `BatchNormalization`.
 fn epsilon() -> f32 {
     1e-3
+}
+
+/// Likewise.
+fn momentum() -> f64 {
+    BatchNorm::MOMENTUM
 }
 
 fn one() -> usize {
@@ -133,8 +141,8 @@ impl RecipeLayer {
                 Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, bias: true })
             }
             RecipeLayer::Dense { units, .. } => Op::Dense(engraft_graph::Dense { units, bias: true }),
-            RecipeLayer::BatchNorm { epsilon } => {
-                Op::BatchNorm(BatchNorm { epsilon, scale: true, center: true })
+            RecipeLayer::BatchNorm { epsilon, momentum } => {
+                Op::BatchNorm(BatchNorm { epsilon, momentum, scale: true, center: true })
             }
             RecipeLayer::Activation { function } => Op::Activation(function),
             RecipeLayer::MaxPool2d { window } => Op::MaxPool2d(windows(window)),

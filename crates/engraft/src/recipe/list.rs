@@ -223,6 +223,10 @@ mod tests {
         let norm = list("input = \"pixels\"\n[[layer]]\ntype = \"batch_norm\"\nepsilon = -1\n");
         let error = norm.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
         assert_eq!(error, "node `head_batch_norm` has epsilon -1, expected a finite number of at least 0");
+        let norm = list("input = \"pixels\"\n[[layer]]\ntype = \"batch_norm\"\nmomentum = 1\n");
+        let error = norm.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
+        let want = "node `head_batch_norm` has momentum 1, expected a number from 0 up to, not including, 1";
+        assert_eq!(error, want);
         let kernel = list("input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 2\nkernel = 9\n");
         let error = kernel.graph(InputMap::Levels([6, 6, 3]), 2).unwrap_err().to_string();
         assert!(error.contains("head_conv2d") && error.contains('9'), "{error}");

@@ -15,9 +15,6 @@ pub(crate) struct BatchNorm {
     pub frozen: bool,
 }
 
-/// How much of the moving statistics stays in each step: Keras' default.
-const MOMENTUM: f32 = 0.99;
-
 impl Layer for BatchNorm {
     fn forward(&self, pass: Forward) {
         let Forward { context, inputs, parameters, output, memory } = pass;
@@ -30,8 +27,8 @@ impl Layer for BatchNorm {
             factor.copy_from_slice(&moving[1]);
         } else {
             self.moments(inputs[0], context.images, mean, factor);
-            update(&mut moving[0], mean);
-            update(&mut moving[1], factor);
+            self.update(&mut moving[0], mean);
+            self.update(&mut moving[1], factor);
         }
         for variance in &mut *factor {
             *variance = 1.0 / (*variance + self.norm.epsilon).sqrt();
@@ -109,10 +106,11 @@ impl BatchNorm {
         let sums = moment(mean, 2);
         variance.iter_mut().zip(sums).for_each(|(variance, sum)| *variance = (sum * share) as f32);
     }
-}
-
-fn update(moving: &mut [f32], current: &[f32]) {
-    for (moving, current) in moving.iter_mut().zip(current) {
-        *moving = *moving * MOMENTUM + current * (1.0 - MOMENTUM);
+    /// Lets moving statistics follow those of the batch. Both shares are rounded from double precision, as in Keras.
+    fn update(&self, moving: &mut [f32], current: &[f32]) {
+        let (kept, added) = (self.norm.momentum as f32, (1.0 - self.norm.momentum) as f32);
+        for (moving, current) in moving.iter_mut().zip(current) {
+            *moving = *moving * kept + current * added;
+        }
     }
 }
