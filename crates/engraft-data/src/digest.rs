@@ -22,6 +22,19 @@ impl Digest {
         }
         Digest(hasher.finalize().into())
     }
+
+    /// The digest of the little-endian bytes of `values`, without a copy of all of them.
+    pub fn of_floats(values: &[f32]) -> Digest {
+        const BLOCK: usize = 4096;
+        let mut hasher = Sha256::new();
+        let mut bytes = Vec::with_capacity(BLOCK * size_of::<f32>());
+        for block in values.chunks(BLOCK) {
+            bytes.clear();
+            bytes.extend(block.iter().flat_map(|value| value.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+        Digest(hasher.finalize().into())
+    }
 }
 
 impl fmt::Display for Digest {
@@ -57,6 +70,15 @@ mod tests {
     use super::*;
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn floats_in_blocks_have_the_digest_of_their_bytes() {
+        for len in [0, 1, 4096, 9001] {
+            let values: Vec<f32> = (0..len).map(|i| i as f32 / 3.0 - 5.0).collect();
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            assert_eq!(Digest::of_floats(&values), Digest::of(&bytes), "{len}");
+        }
+    }
 
     #[test]
     fn digest_is_sha256_whether_joined_or_in_parts() {

@@ -34,8 +34,7 @@ impl Samples for FeatureSamples<'_> {
     }
 
     fn digest(&self) -> Digest {
-        let values: Vec<u8> = self.part.features[0].iter().flat_map(|value| value.to_le_bytes()).collect();
-        Digest::of_parts(&[&targets::digest(self.part).0, &Digest::of(&values).0])
+        Digest::of_parts(&[&targets::digest(self.part).0, &Digest::of_floats(&self.part.features[0]).0])
     }
 
     fn fill(
