@@ -10,7 +10,8 @@ use crate::{
     head::most_probable,
     logistic::{
         Curvature, Descent, Point, Preconditioner, RowSpace, SharedRows, Space, Targets, WeightSpace,
-        check_labels, compress, present_classes, rows_are_cheaper, softmax_with_loss,
+        Weighting, check_labels, check_weights, present_classes, rows_are_cheaper, softmax_with_loss,
+        targets,
     },
     matrix::Matrix,
 };
@@ -48,7 +49,7 @@ pub fn strength(index: usize) -> f64 {
 
 /// Chooses among candidate features of the same images, and among L2 strengths.
 ///
-/// Every strength is scored by the accuracy of its out-of-fold predictions in `folds`. Equal scores, of which few images give many,
+/// Every strength is scored by the accuracy of its out-of-fold predictions in `folds`, which no weights of classes change. Equal scores, of which few images give many,
 /// are told apart by `tie_breaks`, the same images dealt into other folds, and go to the stronger if those are equal too. Decades
 /// are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one is chosen unless the most
@@ -67,6 +68,7 @@ pub fn select(
     candidates: &[Features<'_>],
     labels: &[usize],
     classes: usize,
+    weighting: Weighting,
     folds: &Folds,
     tie_breaks: &[Folds],
     progress: &dyn Progress,
@@ -74,6 +76,7 @@ pub fn select(
     for features in candidates {
         check_labels(features.len(), labels, classes)?;
     }
+    check_weights(weighting, classes)?;
     for folds in tie_breaks.iter().chain([folds]) {
         let (expected, found) = (labels.len(), folds.assignment().len());
         if found != expected {
@@ -92,8 +95,8 @@ pub fn select(
             let fewest = (0..folds.count()).map(|fold| folds.split(fold).0.len()).min().unwrap_or(0);
             let by_rows = rows_are_cheaper(fewest, features.dim());
             let shared = (!by_rows).then(|| SharedRows::new(features));
-            let search =
-                |folds: &Folds| Search::new(features, shared.as_ref(), labels, classes, folds, progress);
+            let site = Site { features, shared: shared.as_ref(), labels, classes, weighting };
+            let search = |folds: &Folds| Search::new(site, folds, progress);
             break_tie(search(folds).run()?, tie_breaks, search)
         })
         .collect::<Result<Vec<Outcome>, Error>>()?;
@@ -138,6 +141,17 @@ fn break_tie<'a>(
     Ok(tied.swap_remove(best))
 }
 
+/// What all folds of one candidate have in common.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    features: Features<'a>,
+    /// All its rows; none where each fold has copies of its own.
+    shared: Option<&'a SharedRows>,
+    labels: &'a [usize],
+    classes: usize,
+    weighting: Weighting<'a>,
+}
+
 /// The folds of one candidate, each with the point its last descent reached.
 struct Search<'a> {
     folds: Vec<Fold<'a>>,
@@ -168,15 +182,9 @@ const MOST_STRENGTHS: usize = COARSE_STRENGTHS + FINE_STRENGTHS;
 const UNKNOWN_CLASS_LOSS: f64 = 34.5;
 
 impl<'a> Search<'a> {
-    fn new(
-        features: Features<'_>,
-        shared: Option<&'a SharedRows>,
-        labels: &'a [usize],
-        classes: usize,
-        folds: &Folds,
-        progress: &'a dyn Progress,
-    ) -> Search<'a> {
-        let fold = |index| Fold::new(features, shared, labels, classes, folds.split(index));
+    fn new(site: Site<'a>, folds: &Folds, progress: &'a dyn Progress) -> Search<'a> {
+        let fold = |index| Fold::new(site, folds.split(index));
+        let labels = site.labels;
         Search { folds: (0..folds.count()).into_par_iter().map(fold).collect(), labels, progress }
     }
 
@@ -229,17 +237,10 @@ impl<'a> Search<'a> {
 }
 
 impl<'a> Fold<'a> {
-    /// A fold of the `shared` rows, or of its own where none are shared.
-    fn new(
-        features: Features<'_>,
-        shared: Option<&'a SharedRows>,
-        labels: &[usize],
-        classes: usize,
-        (train, held_out): (Vec<usize>, Vec<usize>),
-    ) -> Fold<'a> {
+    fn new(site: Site<'a>, (train, held_out): (Vec<usize>, Vec<usize>)) -> Fold<'a> {
+        let Site { features, shared, labels, classes, weighting } = site;
         let present = present_classes(train.iter().map(|&image| labels[image]), classes);
-        let targets =
-            Targets::new(compress(train.iter().map(|&image| labels[image]), &present), present.len());
+        let targets = targets(train.iter().map(|&image| labels[image]), &present, weighting);
         let space: Box<dyn Space + 'a> = match shared {
             Some(shared) => Box::new(WeightSpace::of_fold(shared, train, held_out.clone())),
             None => Box::new(row_space(features, &train, &held_out)),
@@ -328,6 +329,10 @@ mod tests {
         values
     }
 
+    fn site<'a>(features: Features<'a>, shared: Option<&'a SharedRows>, labels: &'a [usize]) -> Site<'a> {
+        Site { features, shared, labels, classes: 3, weighting: Weighting::Automatic }
+    }
+
     fn thirds(images: usize) -> Vec<usize> {
         (0..images).map(|image| image % 3).collect()
     }
@@ -351,7 +356,9 @@ mod tests {
             [&poor, &good, &good_too].map(|values| Features::new(values, DIM).unwrap());
         for (candidates, want) in [(&[poor, good][..], 1), (&[good, poor], 0), (&[poor, good, good_too], 1)] {
             assert_eq!(
-                select(candidates, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap().candidate,
+                select(candidates, &labels, 3, Weighting::Automatic, &folds_of(&labels, 3), &[], &Silent)
+                    .unwrap()
+                    .candidate,
                 want
             );
         }
@@ -364,7 +371,7 @@ mod tests {
         let features = Features::new(&values, DIM).unwrap();
         let shared = SharedRows::new(features);
         let folds = folds_of(&labels, 3);
-        let search = || Search::new(features, Some(&shared), &labels, 3, &folds, &Silent);
+        let search = || Search::new(site(features, Some(&shared), &labels), &folds, &Silent);
         let (tied, mut search) = (search().run().unwrap(), search());
         let chosen = break_tie(tied, &[], |_| unreachable!("no other folds")).unwrap();
         assert_eq!(chosen.accuracy(&labels), 1.0);
@@ -381,7 +388,7 @@ mod tests {
         let values = clouds(4, 3.0, &labels);
         let features = Features::new(&values, DIM).unwrap();
         let others = [folds_of(&labels, 3)];
-        let search = |folds: &Folds| Search::new(features, None, &labels, 3, folds, &Silent);
+        let search = |folds: &Folds| Search::new(site(features, None, &labels), folds, &Silent);
         // The strongest penalty of all predicts one class; the tie is a claim of the test.
         let tied = || [STRENGTHS - 1, 16].map(|strength| Outcome { strength, loss: 0.0, predicted: vec![] });
         for (tie_breaks, want) in [(&others[..], 16), (&[], STRENGTHS - 1)] {
@@ -392,11 +399,27 @@ mod tests {
     }
 
     #[test]
+    fn weights_of_classes_reach_every_fold() {
+        let labels = thirds(60);
+        let values = clouds(11, 0.5, &labels);
+        let features = [Features::new(&values, DIM).unwrap()];
+        let (folds, heavy) = (folds_of(&labels, 3), [1.0, 1.0, 50.0]);
+        let thirds_predicted = |weighting| {
+            let selection = select(&features, &labels, 3, weighting, &folds, &[], &Silent).unwrap();
+            selection.out_of_fold.iter().filter(|class| **class == Some(2)).count()
+        };
+        let even = thirds_predicted(Weighting::Automatic);
+        let weighted = thirds_predicted(Weighting::Classes(&heavy));
+        assert!(weighted > even + 10, "{weighted} against {even} of 60");
+    }
+
+    #[test]
     fn noise_is_judged_as_chance() {
         let labels = thirds(150);
         let values = noise(5, labels.len() * DIM);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap();
+        let selection =
+            select(&features, &labels, 3, Weighting::Automatic, &folds_of(&labels, 3), &[], &Silent).unwrap();
         assert!((0.2..0.5).contains(&selection.accuracies[0]), "{}", selection.accuracies[0]);
         assert!(selection.optimistic);
     }
@@ -408,10 +431,13 @@ mod tests {
         let features = [Features::new(&values, DIM).unwrap()];
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let selection =
-                pool.install(|| select(&features, &labels, 3, &folds_of(&labels, 3), &[], &Silent).unwrap());
-            let head =
-                pool.install(|| crate::fit(features[0], &labels, 3, selection.l2, &Silent).unwrap().head);
+            let selection = pool.install(|| {
+                select(&features, &labels, 3, Weighting::Automatic, &folds_of(&labels, 3), &[], &Silent)
+                    .unwrap()
+            });
+            let head = pool.install(|| {
+                crate::fit(features[0], &labels, 3, Weighting::Automatic, selection.l2, &Silent).unwrap().head
+            });
             (selection.l2, selection.out_of_fold, head)
         };
         assert_eq!(run(1), run(3));
@@ -422,11 +448,12 @@ mod tests {
         let labels = [vec![3], thirds(30)].concat();
         let values = clouds(7, 3.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
-        let selection = select(&features, &labels, 5, &folds_of(&labels, 5), &[], &Silent).unwrap();
+        let selection =
+            select(&features, &labels, 5, Weighting::Automatic, &folds_of(&labels, 5), &[], &Silent).unwrap();
         assert_eq!(selection.out_of_fold[0], None);
         assert!(selection.out_of_fold[1..].iter().all(Option::is_some));
         let two = [Features::new(&values[..2 * DIM], DIM).unwrap()];
-        let lonely = select(&two, &[0, 1], 2, &folds_of(&[0, 1], 2), &[], &Silent);
+        let lonely = select(&two, &[0, 1], 2, Weighting::Automatic, &folds_of(&[0, 1], 2), &[], &Silent);
         assert_eq!(lonely.unwrap().l2, UNCHOSEN_STRENGTH);
     }
 
@@ -436,11 +463,11 @@ mod tests {
         let values = clouds(8, 1.0, &labels);
         let features = [Features::new(&values, DIM).unwrap()];
         assert!(matches!(
-            select(&features, &labels[1..], 3, &folds_of(&labels, 3), &[], &Silent),
+            select(&features, &labels[1..], 3, Weighting::Automatic, &folds_of(&labels, 3), &[], &Silent),
             Err(Error::Count { .. })
         ));
         assert!(matches!(
-            select(&features, &labels, 3, &folds_of(&labels[1..], 3), &[], &Silent),
+            select(&features, &labels, 3, Weighting::Automatic, &folds_of(&labels[1..], 3), &[], &Silent),
             Err(Error::Count { .. })
         ));
     }
@@ -452,12 +479,14 @@ mod tests {
         let features = [Features::new(&values, DIM).unwrap(); 2];
         let counter = Counter::stopping_after(usize::MAX);
         let others = [folds_of(&labels, 3)];
-        select(&features, &labels, 3, &folds_of(&labels, 3), &others, &counter).unwrap();
+        select(&features, &labels, 3, Weighting::Automatic, &folds_of(&labels, 3), &others, &counter)
+            .unwrap();
         let (total, done) = (counter.total.into_inner(), counter.done.into_inner());
         assert_eq!((total, done), (2 * 18 * (5 + 5), total));
         for limit in [0, 7] {
             let counter = Counter::stopping_after(limit);
-            let selection = select(&features, &labels, 3, &folds_of(&labels, 3), &[], &counter);
+            let selection =
+                select(&features, &labels, 3, Weighting::Automatic, &folds_of(&labels, 3), &[], &counter);
             assert!(matches!(selection, Err(Error::Interrupted)), "limit {limit}");
             // The folds of the strength that was begun still count.
             assert!(counter.done.into_inner() <= limit + 5, "limit {limit}");

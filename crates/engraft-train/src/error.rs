@@ -48,6 +48,14 @@ pub enum Error {
         /// Classes with at least one row.
         found: usize,
     },
+    /// The weight of a class is not a positive number.
+    #[error("class {class} has weight {found}, expected a positive number")]
+    ClassWeight {
+        /// The class.
+        class: usize,
+        /// Its weight.
+        found: f32,
+    },
     /// The L2 strength is not a positive number.
     #[error("l2 strength is {found}, expected a positive number")]
     Strength {

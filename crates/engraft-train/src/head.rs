@@ -155,7 +155,9 @@ mod tests {
     fn a_head_from_its_own_tensors_predicts_the_same_bits() {
         let values = noise(1, 60);
         let features = Features::new(&values, 6).unwrap();
-        let head = fit(features, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0], 4, 0.01, &Silent).unwrap().head;
+        let head = fit(features, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0], 4, Weighting::Automatic, 0.01, &Silent)
+            .unwrap()
+            .head;
         let tensors = [head.mean(), head.scale(), head.weight(), head.bias()].map(<[f32]>::to_vec);
         let [mean, scale, weight, bias] = tensors;
         let reloaded = LinearHead::new(mean, scale, weight, bias).unwrap();

@@ -38,7 +38,7 @@ pub use groups::{group_ids, leaks};
 pub use head::LinearHead;
 pub use history::{EpochRecord, EpochScore, History, HistoryError};
 pub use initializer::{glorot_limit, initial_parameters};
-pub use logistic::{FittedHead, TOLERANCE, fit};
+pub use logistic::{FittedHead, TOLERANCE, Weighting, fit};
 pub use metrics::{ClassScore, Confusion, Score, wilson_interval};
 pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use progress::{Progress, Silent};

@@ -8,6 +8,7 @@ mod loss;
 mod space;
 
 pub(crate) use descent::{Descent, Optimum, Point};
+pub use loss::Weighting;
 pub(crate) use loss::{Curvature, Targets, softmax, softmax_with_loss};
 pub(crate) use space::{Preconditioner, RowSpace, SharedRows, Space, WeightSpace, rows_are_cheaper};
 
@@ -31,25 +32,26 @@ pub struct FittedHead {
 /// The stated accuracy of a fit: its objective is within this part of the minimum, where single precision allows.
 pub const TOLERANCE: f64 = 1e-8;
 
-/// Fits a head to all rows. Classes are weighted so that each counts the same where the largest has more than three
-/// times the rows of the smallest. A class without rows gets probability zero.
+/// Fits a head to all rows, weighted by their classes. A class without rows gets probability zero.
 ///
 /// # Errors
-/// If labels and rows do not match, fewer than two classes have rows, `l2` is not a positive number, or
+/// If labels, rows and weights do not match, fewer than two classes have rows, `l2` or a weight is not a positive number, or
 /// [`Error::Interrupted`] if `progress`, which is told of no steps, says so.
 pub fn fit(
     features: Features<'_>,
     labels: &[usize],
     classes: usize,
+    weighting: Weighting,
     l2: f64,
     progress: &dyn Progress,
 ) -> Result<FittedHead, Error> {
     check_labels(features.len(), labels, classes)?;
+    check_weights(weighting, classes)?;
     if !(l2.is_finite() && l2 > 0.0) {
         return Err(Error::Strength { found: l2 });
     }
     let present = present_classes(labels.iter().copied(), classes);
-    let targets = Targets::new(compress(labels.iter().copied(), &present), present.len());
+    let targets = targets(labels.iter().copied(), &present, weighting);
     let problem = Problem { targets: &targets, l2, progress };
     let (standardisation, weights, optimum) = if features.len() < features.dim() {
         problem.by_rows(features)
@@ -117,6 +119,32 @@ pub(crate) fn check_labels(rows: usize, labels: &[usize], classes: usize) -> Res
     }
 }
 
+/// Checks that every class has a weight that makes sense.
+pub(crate) fn check_weights(weighting: Weighting, classes: usize) -> Result<(), Error> {
+    let Weighting::Classes(weights) = weighting else { return Ok(()) };
+    if weights.len() != classes {
+        return Err(Error::Count { what: "weights of classes", expected: classes, found: weights.len() });
+    }
+    match weights.iter().position(|weight| !(*weight > 0.0 && weight.is_finite())) {
+        Some(class) => Err(Error::ClassWeight { class, found: weights[class] }),
+        None => Ok(()),
+    }
+}
+
+/// The targets of rows with these labels, all of them in `present`.
+pub(crate) fn targets(
+    labels: impl Iterator<Item = usize>,
+    present: &[usize],
+    weighting: Weighting,
+) -> Targets {
+    let labels = compress(labels, present);
+    let Weighting::Classes(weights) = weighting else {
+        return Targets::new(labels, present.len(), weighting);
+    };
+    let weights: Vec<f32> = present.iter().map(|&class| weights[class]).collect();
+    Targets::new(labels, present.len(), Weighting::Classes(&weights))
+}
+
 /// The classes that occur, ascending.
 pub(crate) fn present_classes(labels: impl Iterator<Item = usize>, classes: usize) -> Vec<usize> {
     let mut seen = vec![false; classes];
@@ -125,7 +153,7 @@ pub(crate) fn present_classes(labels: impl Iterator<Item = usize>, classes: usiz
 }
 
 /// Labels as positions in `present`, which holds them all.
-pub(crate) fn compress(labels: impl Iterator<Item = usize>, present: &[usize]) -> Vec<usize> {
+fn compress(labels: impl Iterator<Item = usize>, present: &[usize]) -> Vec<usize> {
     labels.map(|label| present.partition_point(|&class| class < label)).collect()
 }
 
@@ -136,14 +164,28 @@ mod tests {
     use super::*;
     use crate::{Silent, progress::tests::Cancelled};
 
-    const PROBLEMS: [&str; 7] =
-        ["wide", "tall", "two_classes", "seven_classes", "weighted", "weighted_wide", "separable"];
+    const PROBLEMS: [&str; 10] = [
+        "wide",
+        "tall",
+        "two_classes",
+        "seven_classes",
+        "weighted",
+        "weighted_wide",
+        "separable",
+        "class_weights",
+        "class_weights_wide",
+        "class_weights_two",
+    ];
 
     fn fit_golden(golden: &Golden, problem: &str, l2: f64) -> (FittedHead, Vec<f32>) {
         let values = golden.f32(&format!("{problem}/features"));
         let features = Features::new(&values, golden.shape(&format!("{problem}/features"))[1]).unwrap();
         let labels = golden.usize(&format!("{problem}/labels"));
-        let fit = fit(features, &labels, labels.iter().max().unwrap() + 1, l2, &Silent).unwrap();
+        let weights = golden.names().contains(&format!("{problem}/class_weights"));
+        let weights = weights.then(|| golden.f32(&format!("{problem}/class_weights")));
+        let weighting = weights.as_deref().map_or(Weighting::Automatic, Weighting::Classes);
+        let classes = labels.iter().max().unwrap() + 1;
+        let fit = fit(features, &labels, classes, weighting, l2, &Silent).unwrap();
         let probabilities =
             (0..features.len()).flat_map(|row| fit.head.probabilities(features.row(row))).collect();
         (fit, probabilities)
@@ -201,7 +243,8 @@ mod tests {
             let standardisation = Standardisation::of(features, &train);
             let [x, unseen] = [&train, &held_out].map(|rows| standardisation.apply(features, rows));
             let by_rows = RowSpace::new(Matrix::new(&x, dim), Matrix::new(&unseen, dim));
-            let targets = Targets::new(train.iter().map(|row| row % classes).collect(), classes);
+            let targets =
+                Targets::new(train.iter().map(|row| row % classes).collect(), classes, Weighting::Automatic);
             let (a, w) = (descend(&by_rows, &targets), descend(&by_weights, &targets));
             println!("{name}");
             // Scores of about one, known to the square root of the tolerance.
@@ -220,7 +263,7 @@ mod tests {
         let values = noise(5, rows * dim);
         let shared = SharedRows::new(Features::new(&values, dim).unwrap());
         let space = WeightSpace::of_fold(&shared, (0..9).collect(), (9..rows).collect());
-        let targets = Targets::new((0..9).map(|row| row % classes).collect(), classes);
+        let targets = Targets::new((0..9).map(|row| row % classes).collect(), classes, Weighting::Automatic);
         let weights = noise(6, dim * classes);
         let objective = |weights: &[f32]| {
             let loss = targets.evaluate(&space.scores(weights, classes), &[0.0; 3], Curvature::Mean).loss;
@@ -245,7 +288,10 @@ mod tests {
         let values = noise(8, 60);
         let features = Features::new(&values, 6).unwrap();
         let labels = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1];
-        assert!(matches!(fit(features, &labels, 2, 1.0, &Cancelled), Err(Error::Interrupted)));
+        assert!(matches!(
+            fit(features, &labels, 2, Weighting::Automatic, 1.0, &Cancelled),
+            Err(Error::Interrupted)
+        ));
     }
 
     #[test]
@@ -262,7 +308,7 @@ mod tests {
             let dim = values.len() / labels.len();
             for l2 in [1e-6, 1.0, 1e5] {
                 let features = Features::new(&values, dim).unwrap();
-                let head = fit(features, &labels, 3, l2, &Silent).unwrap().head;
+                let head = fit(features, &labels, 3, Weighting::Automatic, l2, &Silent).unwrap().head;
                 for row in 0..labels.len() {
                     let probabilities = head.probabilities(features.row(row));
                     let sum: f32 = probabilities.iter().sum();
@@ -274,21 +320,40 @@ mod tests {
             }
         }
         let constant =
-            fit(Features::new(&identical, 3).unwrap(), &[0, 1, 0, 0], 2, 1.0, &Silent).unwrap().head;
+            fit(Features::new(&identical, 3).unwrap(), &[0, 1, 0, 0], 2, Weighting::Automatic, 1.0, &Silent)
+                .unwrap()
+                .head;
         assert_close(&constant.probabilities(&[1.0; 3]), &[0.75, 0.25], Tolerance::abs(1e-4));
     }
 
     #[test]
     fn bad_input_is_refused() {
         let features = Features::new(&[1.0, 2.0, 3.0], 1).unwrap();
-        assert!(matches!(fit(features, &[0, 1], 2, 1.0, &Silent), Err(Error::Count { .. })));
         assert!(matches!(
-            fit(features, &[0, 1, 2], 2, 1.0, &Silent),
+            fit(features, &[0, 1], 2, Weighting::Automatic, 1.0, &Silent),
+            Err(Error::Count { .. })
+        ));
+        assert!(matches!(
+            fit(features, &[0, 1, 2], 2, Weighting::Automatic, 1.0, &Silent),
             Err(Error::Label { row: 2, label: 2, classes: 2 })
         ));
-        assert!(matches!(fit(features, &[1, 1, 1], 2, 1.0, &Silent), Err(Error::TooFewClasses { found: 1 })));
+        assert!(matches!(
+            fit(features, &[1, 1, 1], 2, Weighting::Automatic, 1.0, &Silent),
+            Err(Error::TooFewClasses { found: 1 })
+        ));
+        for (weights, want) in [
+            (&[1.0][..], "found 1 weights of classes, expected 2"),
+            (&[1.0, 0.0], "class 1 has weight 0, expected a positive number"),
+            (&[f32::NAN, 1.0], "class 0 has weight NaN, expected a positive number"),
+        ] {
+            let error = fit(features, &[0, 1, 1], 2, Weighting::Classes(weights), 1.0, &Silent).unwrap_err();
+            assert!(error.to_string().contains(want), "{error}");
+        }
         for l2 in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(fit(features, &[0, 1, 1], 2, l2, &Silent), Err(Error::Strength { .. })));
+            assert!(matches!(
+                fit(features, &[0, 1, 1], 2, Weighting::Automatic, l2, &Silent),
+                Err(Error::Strength { .. })
+            ));
         }
     }
 }

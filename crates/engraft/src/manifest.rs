@@ -34,6 +34,9 @@ pub struct Manifest<S = RecordedScore> {
     /// Strength of the head's penalty; none of a network that was trained as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<f64>,
+    /// The weight of each class in the loss of a linear head, where weights were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
     /// How a network was trained; none of a linear head on frozen features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkRecord>,
@@ -66,6 +69,7 @@ impl<S> Manifest<S> {
             views: self.views.clone(),
             tta: self.tta.clone(),
             l2: self.l2,
+            class_weights: self.class_weights.clone(),
             network: self.network.clone(),
             data: self.data.clone(),
             cv: self.cv.as_ref().map(|cv| cv.map_score(&convert)),

@@ -181,6 +181,7 @@ mod tests {
             views: None,
             tta: None,
             l2: Some(0.1),
+            class_weights: Some(vec![1.0, 2.5]),
             network: None,
             data: DataParts { train, val: None, test: None },
             cv: None,

@@ -93,7 +93,6 @@ impl NetworkArgs {
             recipe,
             layers,
             fit,
-            class_weights: self.class_weights(),
             image_size: self.image_size.unwrap_or(Recipe::IMAGE_SIZE),
             val_split: self.val_split.unwrap_or_default(),
             flatten: self.flatten,
@@ -117,7 +116,8 @@ impl NetworkArgs {
         Ok(Some((recipe.name().to_owned(), recipe.layers(), recipe.defaults())))
     }
 
-    fn class_weights(&self) -> ClassWeights {
+    /// How much the images of each class count in the loss, of a network or of a linear head.
+    pub fn class_weights(&self) -> ClassWeights {
         match &self.class_weight {
             Some(weights) => weights.clone(),
             None if self.balanced => ClassWeights::Balanced,
@@ -134,8 +134,6 @@ impl NetworkArgs {
             ("--optimizer", self.optimizer.is_some()),
             ("--schedule", self.schedule.is_some()),
             ("--label-smoothing", self.label_smoothing.is_some()),
-            ("--balanced", self.balanced),
-            ("--class-weight", self.class_weight.is_some()),
             ("--image-size", self.image_size.is_some()),
             ("--val-split", self.val_split.is_some()),
             ("--patience", self.patience.is_some()),

@@ -45,9 +45,9 @@ pub struct Args {
     /// Filter for resizing: nearest, bilinear, bicubic or lanczos [default: bicubic; nearest for a network on pixels]
     #[arg(long)]
     filter: Option<Filter>,
-    /// Folds of cross-validation
-    #[arg(long, value_name = "K", default_value_t = TrainOptions::DEFAULT_FOLDS, allow_negative_numbers = true)]
-    folds: usize,
+    /// Folds of cross-validation [default: 5; a network has none]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    folds: Option<usize>,
     /// Seed of the folds and of augmented copies; of a network also of its first weights and the order of images
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
@@ -81,11 +81,12 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         test: args.test,
         fit: args.fit.0,
         filter: args.filter.map_or_else(|| args.network.default_filter(), Ok)?,
-        folds: args.folds,
+        folds: args.folds.unwrap_or(TrainOptions::DEFAULT_FOLDS),
         seed: args.seed,
         views: args.views,
         tta: args.tta,
         augment: args.augment.as_deref().map(engraft::read_augmentation).transpose()?,
+        class_weights: args.network.class_weights(),
         strict: args.strict,
     };
     let display = Display::new(common.quiet);
@@ -93,7 +94,11 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
         Ok(backbone.at_precision(args.precision)?)
     };
-    let report = match args.network.training(&options, &out)? {
+    let network = args.network.training(&options, &out)?;
+    if let (Some(network), Some(folds)) = (&network, args.folds) {
+        return Err(refused_folds(folds, &network.recipe));
+    }
+    let report = match network {
         Some(network) if network.layers.input == NetworkInput::Pixels => {
             refuse_backbone(&args.backbone, args.weights.as_deref(), args.precision)?;
             train_network(&args.data, open, &options, &network, &out, &display)?
@@ -119,6 +124,12 @@ pub fn train_and_save(
     let (classifier, report) = Classifier::train(data, backbone, options, store.as_ref(), progress)?;
     classifier.save(out)?;
     Ok(report)
+}
+
+/// A network has no cross-validation.
+fn refused_folds(folds: usize, recipe: &str) -> anyhow::Error {
+    let expected = "expected none for a network, which is judged on a validation or test part";
+    UsageError(format!("--folds {folds} has no meaning for {recipe}, {expected}")).into()
 }
 
 /// A network on pixels has no backbone to choose.

@@ -214,10 +214,11 @@ fn what_cannot_be_trained_is_told() {
         ),
         (with(&["--class-weight", "discs=0"]), 2, "--class-weight is `discs=0`, expected a weight above 0"),
         (
-            vec!["train", "data", "--class-weight", "discs=2"],
+            vec!["train", "data", "--class-weight", "cubes=2"],
             2,
-            "--class-weight has no meaning for the recipe linear",
+            "--class-weight is for `cubes`, but the classes are discs, stripes",
         ),
+        (with(&["--folds", "3"]), 2, "--folds 3 has no meaning for cnn, expected none for a network"),
         (vec!["train", "junk", "--recipe", "cnn"], 3, "junk/a/1.png: not an image"),
         (vec!["train", "junk", "--recipe", "dense"], 3, "junk/a/1.png: not an image"),
         (
@@ -243,6 +244,22 @@ fn weights_of_classes_change_the_model_and_are_remembered() {
     assert_eq!(report["network"]["options"]["class_weights"], json!([1.0, 4.0]));
     let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
     assert!(bytes("even") != bytes("weighted"));
+}
+
+#[test]
+fn weights_of_classes_change_a_linear_head_and_are_remembered() {
+    let fixture = Fixture::with_data();
+    let train = |out: &str, rest: &[&str]| {
+        let report = fixture.json(&[&["train", "data", "--fit", "stretch", "--out", out], rest].concat());
+        (report["class_weights"].clone(), fs::read(fixture.path(out)).unwrap())
+    };
+    let (none, even) = train("even", &[]);
+    let (named, weighted) = train("weighted", &["--class-weight", "stripes=4"]);
+    let (balanced, _) = train("balanced", &["--balanced"]);
+    assert_eq!((none, named), (json!(null), json!([1.0, 4.0])));
+    assert_eq!(balanced.as_array().map(Vec::len), Some(2));
+    assert!(even != weighted);
+    assert!(fixture.ok(&["inspect", "weighted"]).contains("class weights  discs=1,stripes=4"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 pub(crate) struct Targets {
     /// Class of each row, below `classes`.
     pub labels: Vec<usize>,
-    /// Weight of each row, 1 on average.
+    /// Weight of each row.
     pub weights: Vec<f32>,
     /// Number of classes, each with at least one row.
     pub classes: usize,
@@ -31,17 +31,32 @@ pub(crate) enum Curvature {
     Mean,
 }
 
+/// How much the rows of each class count in the loss of a linear head.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Weighting<'a> {
+    /// All the same, unless the largest class has more than three times the rows of the smallest: then as [`Weighting::Balanced`].
+    #[default]
+    Automatic,
+    /// Every class counts the same, however many rows it has, as scikit-learn's `class_weight="balanced"`.
+    Balanced,
+    /// A row of each class counts so much, above 0, as scikit-learn's `class_weight` of those numbers.
+    Classes(&'a [f32]),
+}
+
 impl Targets {
-    /// Rows of these classes, balanced where the largest class has more than [`BALANCE_ABOVE`] times the rows of the
-    /// smallest: each class then weighs the same, as scikit-learn's `class_weight="balanced"`.
-    pub fn new(labels: Vec<usize>, classes: usize) -> Targets {
+    /// Rows of these classes, each of which has rows and a weight.
+    pub fn new(labels: Vec<usize>, classes: usize, weighting: Weighting) -> Targets {
         let mut counts = vec![0usize; classes];
         labels.iter().for_each(|&label| counts[label] += 1);
         let (smallest, largest) = (counts.iter().min(), counts.iter().max());
-        let balanced =
+        let uneven =
             matches!((smallest, largest), (Some(small), Some(large)) if *large > BALANCE_ABOVE * small);
-        let weight = |label: usize| labels.len() as f64 / (classes * counts[label]) as f64;
-        let weights = labels.iter().map(|&label| if balanced { weight(label) as f32 } else { 1.0 }).collect();
+        let weight = |label: usize| match weighting {
+            Weighting::Classes(weights) => weights[label],
+            Weighting::Automatic if !uneven => 1.0,
+            _ => (labels.len() as f64 / (classes * counts[label]) as f64) as f32,
+        };
+        let weights = labels.iter().map(|&label| weight(label)).collect();
         Targets { labels, weights, classes }
     }
 
@@ -124,7 +139,7 @@ mod tests {
 
     #[test]
     fn errors_are_the_derivative_of_the_loss() {
-        let targets = Targets::new(vec![0, 2, 1, 0, 0, 0], 3);
+        let targets = Targets::new(vec![0, 2, 1, 0, 0, 0], 3, Weighting::Automatic);
         assert_ne!(targets.weights[0], targets.weights[1]);
         let (scores, bias) = (noise(1, 18), noise(2, 3));
         let errors = targets.evaluate(&scores, &bias, Curvature::Mean).errors;
@@ -154,8 +169,11 @@ mod tests {
 
     #[test]
     fn imbalance_above_three_is_weighted() {
-        assert_eq!(Targets::new(vec![0, 0, 0, 1], 2).weights, [1.0; 4]);
-        assert_eq!(Targets::new(vec![0, 0, 0, 0, 1], 2).weights, [0.625, 0.625, 0.625, 0.625, 2.5]);
+        let weights = |labels: &[usize], weighting| Targets::new(labels.to_vec(), 2, weighting).weights;
+        assert_eq!(weights(&[0, 0, 0, 1], Weighting::Automatic), [1.0; 4]);
+        assert_eq!(weights(&[0, 0, 0, 0, 1], Weighting::Automatic), [0.625, 0.625, 0.625, 0.625, 2.5]);
+        assert_eq!(weights(&[0, 0, 1], Weighting::Balanced), [0.75, 0.75, 1.5]);
+        assert_eq!(weights(&[0, 0, 0, 0, 1], Weighting::Classes(&[2.0, 0.5])), [2.0, 2.0, 2.0, 2.0, 0.5]);
     }
 
     #[test]

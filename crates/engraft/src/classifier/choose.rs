@@ -20,6 +20,8 @@ pub(super) struct Chosen {
     pub fit: Fit,
     /// None where the head is part of a network that was trained as a whole.
     pub l2: Option<f64>,
+    /// The weight of each class in the loss of a linear head, where weights were asked for.
+    pub class_weights: Option<Vec<f32>>,
     pub head: LinearHead,
     /// None where nothing could be held out.
     pub cv: Option<CrossValidation>,
@@ -48,9 +50,11 @@ pub(super) fn choose(
     };
     let folds = deal(0)?;
     let tie_breaks = (1..deals(train.len())).map(deal).collect::<Result<Vec<_>, _>>()?;
-    let selection = select(&candidates, &labels, classes.len(), &folds, &tie_breaks, progress)?;
+    let class_weights = options.class_weights.of(&labels, classes);
+    let weighting = options.class_weights.weighting(class_weights.as_deref());
+    let selection = select(&candidates, &labels, classes.len(), weighting, &folds, &tie_breaks, progress)?;
     let chosen = candidates[selection.candidate];
-    let solved = fit(chosen, &labels, classes.len(), selection.l2, progress)?;
+    let solved = fit(chosen, &labels, classes.len(), weighting, selection.l2, progress)?;
     let mut warnings = fold_warnings(folds.warnings(), classes);
     if folds.count() == 0 {
         warnings.push("no class has two different images: nothing was cross-validated".to_owned());
@@ -58,6 +62,7 @@ pub(super) fn choose(
     Ok(Chosen {
         fit: fits[selection.candidate],
         l2: Some(selection.l2),
+        class_weights,
         head: solved.head,
         cv: cross_validation(&selection, fits, &labels, classes, &folds)?,
         warnings,

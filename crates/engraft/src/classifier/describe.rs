@@ -80,6 +80,11 @@ impl Description {
                 training.instruction_set
             ),
         ];
+        lines.extend(training.class_weights.as_ref().map(|weights| {
+            let pairs = self.classes.iter().zip(weights);
+            let pairs: Vec<String> = pairs.map(|(class, weight)| format!("{class}={weight}")).collect();
+            format!("class weights  {}", printable(&pairs.join(",")))
+        }));
         lines.extend(
             training.views.as_ref().map(|views| format!("views          {}", views::described(views))),
         );

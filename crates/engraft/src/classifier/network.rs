@@ -42,11 +42,8 @@ pub struct NetworkTraining {
     pub recipe: String,
     /// The layers.
     pub layers: LayerList,
-    /// How weights follow their gradients. Its seed is that of [`TrainOptions`], and its class weights are
-    /// [`NetworkTraining::class_weights`].
+    /// How weights follow their gradients. Its seed and its class weights are those of [`TrainOptions`].
     pub fit: FitOptions,
-    /// How much the images of each class count.
-    pub class_weights: ClassWeights,
     /// Side of the square that a network on pixels reads, in pixels.
     pub image_size: usize,
     /// Share of each class that is set aside for validation, from 0 to below 1.
@@ -83,7 +80,7 @@ impl Classifier {
         network.check(options)?;
         let started = Instant::now();
         let mut found = find(data, options)?;
-        network.class_weights.check(&found.data.classes)?;
+        options.class_weights.check(&found.data.classes)?;
         network.set_validation_aside(&mut found.data)?;
         let scanned = Instant::now();
         let views = match network.layers.input {
@@ -98,10 +95,17 @@ impl Classifier {
         let choosing = scanned.elapsed();
         found.data.skipped.extend(skipped);
         let few_images = few_images::warnings(&train.labels, &found.data);
-        let class_weights = network.class_weights.of(&train.labels, &found.data.classes);
+        let class_weights = options.class_weights.of(&train.labels, &found.data.classes);
         let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, views, embedder: &embedder, progress };
-        let chosen = Chosen { fit: job_fit(options), l2: None, head, cv: None, warnings: few_images };
+        let chosen = Chosen {
+            fit: job_fit(options),
+            l2: None,
+            class_weights: None,
+            head,
+            cv: None,
+            warnings: few_images,
+        };
         let mut trained = training.finish(&train, chosen, choosing)?;
         trained.network = Some(network.record(&fitted, options, class_weights));
         let seconds = training.seconds(scanned - started, choosing, started.elapsed());

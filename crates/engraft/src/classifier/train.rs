@@ -13,7 +13,7 @@ use engraft_engine::ENGINE_REVISION;
 use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
 
 use super::{
-    Classifier, MAX_CLASSES,
+    ClassWeights, Classifier, MAX_CLASSES,
     choose::{self, Chosen},
     evaluate::{class_warnings, score},
     train_report::{ImageCounts, Leak, Seconds, TrainReport},
@@ -48,6 +48,9 @@ pub struct TrainOptions {
     pub tta: usize,
     /// How views are made, `None` for the preset `light`; for a network on pixels, what is done to each training image.
     pub augment: Option<Augmentation>,
+    /// How much the images of each class count in the loss; where all are even, a linear head still balances classes of which one has
+    /// more than three times the images of another.
+    pub class_weights: ClassWeights,
     /// Whether a skipped file is an error.
     pub strict: bool,
 }
@@ -69,6 +72,7 @@ impl Default for TrainOptions {
             views: 1,
             tta: 1,
             augment: None,
+            class_weights: ClassWeights::Even,
             strict: false,
         }
     }
@@ -94,6 +98,7 @@ impl Classifier {
         let views = ChosenViews::of(options)?;
         let started = Instant::now();
         let found = find(data, options)?;
+        options.class_weights.check(&found.data.classes)?;
         let scanned = Instant::now();
         let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, views, embedder: &embedder, progress };
@@ -325,6 +330,7 @@ impl Training<'_> {
             views: self.views.train.clone(),
             tta: self.views.judged.clone(),
             l2: trained.chosen.l2,
+            class_weights: trained.chosen.class_weights.clone(),
             network: trained.network.clone(),
             data: DataParts {
                 train: trained.train.clone(),
@@ -368,6 +374,7 @@ impl Training<'_> {
             seed: self.options.seed,
             views: self.views.train.clone(),
             tta: self.views.judged.clone(),
+            class_weights: trained.chosen.class_weights.clone(),
             network: trained.network.clone(),
             history: None,
         }

@@ -42,6 +42,8 @@ pub struct TrainReport {
     pub views: Option<Views>,
     /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
     pub tta: Option<Views>,
+    /// The weight of each class in the loss of a linear head, where weights were asked for; those of a network stand with its options.
+    pub class_weights: Option<Vec<f32>>,
     /// How the network was trained; none of a linear head.
     pub network: Option<NetworkRecord>,
     /// What every epoch of that training was like.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use engraft_train::Weighting;
+
 use crate::{Error, skipped::some_names};
 
 /// What the loss of the images of each class is multiplied with while training, as Keras' `class_weight`.
@@ -18,7 +20,7 @@ pub enum ClassWeights {
 
 impl ClassWeights {
     /// The weight of each of `classes`, of which images have these labels; `None` where all are even.
-    pub(super) fn of(&self, labels: &[usize], classes: &[String]) -> Option<Vec<f32>> {
+    pub(in crate::classifier) fn of(&self, labels: &[usize], classes: &[String]) -> Option<Vec<f32>> {
         match self {
             ClassWeights::Even => None,
             ClassWeights::Balanced => Some(balanced(labels, classes.len())),
@@ -28,8 +30,17 @@ impl ClassWeights {
         }
     }
 
+    /// The same for a linear head, with the weights that [`ClassWeights::of`] gives.
+    pub(in crate::classifier) fn weighting<'a>(&self, weights: Option<&'a [f32]>) -> Weighting<'a> {
+        match (self, weights) {
+            (ClassWeights::Named(_), Some(weights)) => Weighting::Classes(weights),
+            (ClassWeights::Balanced, _) => Weighting::Balanced,
+            _ => Weighting::Automatic,
+        }
+    }
+
     /// Refuses names that are none of `classes`.
-    pub(super) fn check(&self, classes: &[String]) -> Result<(), Error> {
+    pub(in crate::classifier) fn check(&self, classes: &[String]) -> Result<(), Error> {
         let ClassWeights::Named(weights) = self else { return Ok(()) };
         match weights.keys().find(|name| !classes.contains(name)) {
             Some(name) => {

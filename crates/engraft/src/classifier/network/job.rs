@@ -132,7 +132,7 @@ impl Job<'_> {
         labels: &[usize],
         validation: Option<&dyn Samples>,
     ) -> Result<FittedNetwork, Error> {
-        let NetworkTraining { layers, fit, class_weights, checkpoint, resume, .. } = self.network;
+        let NetworkTraining { layers, fit, checkpoint, resume, .. } = self.network;
         let classes = self.data.classes.len();
         let graph = layers.graph(input, classes).map_err(|problem| Error::Layers {
             network: self.network.recipe.clone(),
@@ -140,7 +140,7 @@ impl Job<'_> {
             problem: Box::new(problem),
         })?;
         let initial = initial_parameters(&graph, self.options.seed)?;
-        let class_weights = class_weights.of(labels, &self.data.classes);
+        let class_weights = self.options.class_weights.of(labels, &self.data.classes);
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
