@@ -1,6 +1,7 @@
 //! A frozen network, ready to run.
 
 mod affine;
+mod attended;
 mod chain;
 mod execute;
 mod fuse;
@@ -21,6 +22,7 @@ use engraft_kernels::{Bf16Unit, InstructionSet};
 use rayon::prelude::*;
 
 use crate::EngineError;
+use attended::attended;
 use kernel::Pixels;
 use network::Network;
 pub use precision::Precision;
@@ -221,8 +223,8 @@ impl Plan {
             worker.read_output(&self.network, out);
             self.return_worker(worker);
         };
-        if let ([image], 1..) = (images, threads) {
-            run((out, image));
+        if let [image] = images {
+            if threads > 1 { attended(|| run((out, image))) } else { run((out, image)) }
         } else {
             let parts = out.par_chunks_exact_mut(self.output_shape.len());
             parts.zip(images).with_max_len(1).for_each(run);

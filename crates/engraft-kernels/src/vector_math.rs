@@ -48,9 +48,21 @@ pub(crate) fn silu<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
     isa.div(x, one_plus_exp_of_negative(isa, x))
 }
 
+/// The quotient of `e^-r - 1` and r, highest power first, for r within half of ln 2: the polynomial with the least greatest
+/// relative error of `e^-r`, which is 1e-7.
+const EXP_OF_NEGATIVE_POLYNOMIAL: [f32; 5] =
+    [-8.290_306e-3, 4.189_798e-2, -0.166_676_37, 0.499_991_5, -0.999_999_7];
+
+/// `1 + e^-x`; as [`exp`], but next to 1 a shorter polynomial does, and no sign is changed.
 #[inline(always)]
 fn one_plus_exp_of_negative<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
-    isa.add(isa.splat(1.0), exp(isa, isa.mul(x, isa.splat(-1.0))))
+    let one = isa.splat(1.0);
+    let x = isa.min(isa.splat(-EXP_LOW), isa.max(isa.splat(-EXP_HIGH), x));
+    let n = isa.round(isa.mul(x, isa.splat(-std::f32::consts::LOG2_E)));
+    let r = isa.mul_add(n, isa.splat(LN_2_HIGH), x);
+    let r = isa.mul_add(n, isa.splat(LN_2_LOW), r);
+    let power = isa.mul_add(polynomial(isa, &EXP_OF_NEGATIVE_POLYNOMIAL, r), r, one);
+    isa.add(isa.scale_by_power(power, n), one)
 }
 
 /// Where the error function and the hyperbolic tangent are 1 in single precision.

@@ -1,0 +1,94 @@
+//! Keeps the threads of a pool awake while one of them hands out many small pieces of work.
+//!
+//! A thread of rayon that finds nothing to do goes to sleep after some microseconds, and waking it takes longer than many steps of
+//! a network take, in a virtual machine many times as long.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a computation is attended; a second one at the same time has to do without. Two of them could otherwise wait for
+/// each other, each on a thread that attends the other one.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Looks for work so many times before it lets other programs run.
+const LOOKS_BEFORE_YIELDING: usize = 200;
+
+/// Runs `computation` on the calling thread of the current pool, while the pool's other threads look out for its work and do not
+/// sleep.
+pub(super) fn attended<T>(computation: impl FnOnce() -> T) -> T {
+    let Some(caller) = rayon::current_thread_index() else { return computation() };
+    if BUSY.swap(true, Ordering::Acquire) {
+        return computation();
+    }
+    let done = AtomicBool::new(false);
+    rayon::in_place_scope(|scope| {
+        scope.spawn_broadcast(|_, context| {
+            if context.index() != caller {
+                attend_until(&done);
+            }
+        });
+        let _ends = Ends(&done);
+        computation()
+    })
+}
+
+/// Does what work there is until `done`.
+fn attend_until(done: &AtomicBool) {
+    loop {
+        for _ in 0..LOOKS_BEFORE_YIELDING {
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                std::hint::spin_loop();
+            }
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Sends the other threads away, also where the computation panics.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        BUSY.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use rayon::prelude::*;
+
+    use super::*;
+
+    fn sum_to(last: u64) -> u64 {
+        (0..=last).into_par_iter().sum()
+    }
+
+    #[test]
+    fn computations_inside_one_another_and_side_by_side_come_to_an_end() {
+        for threads in 1..4 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let sums: Vec<u64> = pool.install(|| {
+                let inner = |last| attended(|| attended(|| sum_to(last)));
+                (0..200).into_par_iter().map(|last| attended(|| inner(last))).collect()
+            });
+            let want: Vec<u64> = (0..200).map(|last| last * (last + 1) / 2).collect();
+            assert_eq!(sums, want);
+        }
+        assert_eq!(attended(|| sum_to(10)), 55, "outside of a pool");
+    }
+
+    #[test]
+    fn a_panic_sends_the_other_threads_away() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for _ in 0..20 {
+            let panics = || pool.install(|| attended(|| std::panic::resume_unwind(Box::new("meant"))));
+            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        }
+        assert_eq!(pool.install(|| attended(|| sum_to(10))), 55);
+    }
+}
