@@ -138,7 +138,7 @@ mod tests {
     use engraft_testing::noise;
 
     use super::*;
-    use crate::{Features, Silent, fit};
+    use crate::{Features, Silent, Weighting, fit};
 
     #[test]
     fn several_views_are_judged_by_their_mean() {
