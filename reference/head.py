@@ -21,8 +21,8 @@ PROBLEMS = {
 }
 # The same with what a row of each class counts, as `class_weight`.
 WEIGHTED_PROBLEMS = {
-    "class_weights": ((80, 14, 3, 0.6, 0), [1.0, 4.0, 0.25]),
-    "class_weights_wide": ((45, 70, 3, 0.6, 0), [2.0, 0.5, 8.0]),
+    "class_weights": ((80, 14, 3, 1.0, 0), [1.0, 2.0, 0.5]),
+    "class_weights_wide": ((45, 70, 3, 0.6, 0), [1.5, 0.5, 2.0]),
     "class_weights_two": ((50, 10, 2, 0.5, 40), [0.75, 3.0]),
 }
 STRENGTHS = [1e-6, 1e-4, 1e-2, 1.0, 1e2]

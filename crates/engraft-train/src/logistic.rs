@@ -342,7 +342,7 @@ mod tests {
             Err(Error::TooFewClasses { found: 1 })
         ));
         for (weights, want) in [
-            (&[1.0][..], "found 1 weights of classes, expected 2"),
+            (&[1.0][..], "1 weights of classes, expected 2"),
             (&[1.0, 0.0], "class 1 has weight 0, expected a positive number"),
             (&[f32::NAN, 1.0], "class 0 has weight NaN, expected a positive number"),
         ] {
