@@ -14,6 +14,8 @@ mod bf16_unit;
 mod depthwise_tile;
 mod gemm_tile;
 mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 pub use bf16::Bf16Pair;
@@ -36,11 +38,13 @@ enum Kind {
     Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
     Portable,
 }
 
 /// Every name, whether the processor has it or not.
-const NAMES: [&str; 3] = ["avx512", "avx2", "portable"];
+const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "portable"];
 
 /// The variable that forces an instruction set.
 const VARIABLE: &str = "ENGRAFT_ISA";
@@ -90,6 +94,8 @@ impl InstructionSet {
             Kind::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
             Kind::Portable => "portable",
         }
     }
@@ -112,6 +118,8 @@ impl InstructionSet {
             Kind::Avx512(isa) => isa.call(op),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(isa) => isa.call(op),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(isa) => isa.call(op),
             Kind::Portable => portable::Portable.call(op),
         }
     }
@@ -122,6 +130,8 @@ impl InstructionSet {
             "avx512" => avx512::Avx512::<false>::detect().map(|isa| InstructionSet(Kind::Avx512(isa))),
             #[cfg(target_arch = "x86_64")]
             "avx2" => avx2::Avx2::detect().map(|isa| InstructionSet(Kind::Avx2(isa))),
+            #[cfg(target_arch = "aarch64")]
+            "neon" => neon::Neon::detect().map(|isa| InstructionSet(Kind::Neon(isa))),
             "portable" => Some(InstructionSet(Kind::Portable)),
             _ => None,
         }
@@ -154,7 +164,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused() {
         let error = InstructionSet::named("avx9000").unwrap_err().to_string();
-        assert_eq!(error, "instruction set `avx9000` is unknown, expected one of avx512, avx2, portable");
+        let want = format!("instruction set `avx9000` is unknown, expected one of {}", NAMES.join(", "));
+        assert_eq!(error, want);
     }
 
     struct MinMax(f32, f32);

@@ -1,8 +1,8 @@
 //! What multiplies pairs of bf16 numbers, beside an instruction set that does everything else.
 
-use super::{Bf16Pair, InstructionSet, Isa, Kind, PanelProduct, SimdOp};
+use super::{Bf16Pair, InstructionSet, Isa, PanelProduct, SimdOp};
 #[cfg(target_arch = "x86_64")]
-use super::{amx, avx512};
+use super::{Kind, amx, avx512};
 use crate::RowLayout;
 
 /// What multiplies bf16 numbers for an instruction set.
@@ -80,6 +80,10 @@ impl Bf16Unit {
     }
 
     /// Pairs that must follow the rows of an input so that it can be read in whole tiles.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(unused_variables, reason = "only tiles of x86-64 need any")
+    )]
     pub(crate) fn slack(self, layout: RowLayout) -> usize {
         match self.unit {
             #[cfg(target_arch = "x86_64")]
