@@ -14,13 +14,16 @@ use super::{nets, winograd};
 /// The revision that the digests belong to.
 const REVISION: &str = "engraft-engine 3";
 
-/// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched.
+/// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
+/// NEON come from an emulator.
 const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx512", "f32", 0x710a_7128_cd15_3afb),
     ("avx2", "f32", 0xe908_be7f_3421_4ff5),
+    ("neon", "f32", 0x006d_7df0_8259_e51d),
     ("portable", "f32", 0x3e31_a2e0_f545_17f3),
     ("avx512", "bf16 by amx", 0x15f6_c0b4_888f_6c5b),
     ("avx2", "bf16 by single", 0x670e_ed0a_f3d0_3727),
+    ("neon", "bf16 by single", 0xaef2_8d52_3201_ab69),
     ("portable", "bf16 by single", 0x8a54_a5ac_f2e3_7f99),
 ];
 

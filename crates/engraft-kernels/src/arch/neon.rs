@@ -23,7 +23,7 @@ impl Neon {
 impl Isa for Neon {
     type Vector = float32x4_t;
     const LANES: usize = 4;
-    // As many registers as AVX-512 has, a third as wide.
+    // As many registers as AVX-512 has, a quarter as wide.
     const TILE_ROWS: &'static [usize] = &[12, 12, 8];
     const TILE_COLUMNS: usize = 8;
 
@@ -103,9 +103,10 @@ impl Isa for Neon {
 
     #[inline(always)]
     fn prefetch(self, at: *const f32) {
-        // SAFETY: a prefetch reads nothing and never faults. There is no stable function for it.
+        // Rust has no stable function for it.
+        // SAFETY: a prefetch reads nothing and never faults.
         unsafe {
-            asm!("prfm pldl2keep, [{}]", in(reg) at, options(nomem, nostack, preserves_flags));
+            asm!("prfm pldl2keep, [{}]", in(reg) at.addr(), options(nomem, nostack, preserves_flags));
         }
     }
 
