@@ -193,4 +193,31 @@ mod tests {
             assert_eq!(signs, [true; 2], "{}", isa.name());
         }
     }
+
+    struct RoundAndScale(f32, f32);
+
+    impl SimdOp for RoundAndScale {
+        type Output = [f32; 2];
+
+        #[inline(always)]
+        fn eval<I: Isa>(self, isa: I) -> [f32; 2] {
+            let (x, n) = (isa.splat(self.0), isa.splat(self.1));
+            let mut out = vec![0.0; 2 * I::LANES];
+            isa.store(isa.round(x), &mut out);
+            isa.store(isa.scale_by_power(x, n), &mut out[I::LANES..]);
+            [out[0], out[I::LANES]]
+        }
+    }
+
+    #[test]
+    fn halves_become_even_and_every_power_of_two_is_exact() {
+        for isa in InstructionSet::available() {
+            for n in -126..=127_i8 {
+                let x = f32::from(n) / 4.0;
+                let scaled = f64::from(x) * 2f64.powi(n.into());
+                let want = [x.round_ties_even(), scaled as f32];
+                assert_eq!(isa.run(RoundAndScale(x, n.into())), want, "{} {x} {n}", isa.name());
+            }
+        }
+    }
 }
