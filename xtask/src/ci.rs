@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: runs every check in turn and stops at the first that fails.
 
-use std::{path::Path, process::Command};
+use std::{ffi::OsString, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
@@ -20,21 +20,27 @@ const STEPS: &[Step] = &[
     Step { cargo: "test -p engraft-engine -p engraft", environment: Some(("ENGRAFT_ISA", "portable")) },
 ];
 
-/// Runs `tidy`, all steps, and every backbone against Keras, for which the steps have compiled everything.
+/// Runs `tidy`, all steps, the check for Arm, and every backbone against Keras, for which the steps have compiled everything.
 pub fn run(root: &Path) -> Result<()> {
     super::tidy::run(root)?;
-    STEPS.iter().try_for_each(|step| run_step(root, step))?;
+    for Step { cargo, environment } in STEPS {
+        let environment = environment.map(|(name, value)| (name, OsString::from(value)));
+        run_cargo(root, cargo, environment.as_slice())?;
+    }
+    super::arm::check(root)?;
     super::golden::run(root, &[])
 }
 
-fn run_step(root: &Path, step: &Step) -> Result<()> {
-    println!("$ cargo {}", step.cargo);
+/// Runs cargo with these arguments, separated by spaces, and says so.
+pub fn run_cargo(root: &Path, arguments: &str, environment: &[(&str, OsString)]) -> Result<()> {
+    println!("$ cargo {arguments}");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(step.cargo.split_whitespace()).envs(step.environment);
-    let status = command.status().with_context(|| format!("cargo {} did not start", step.cargo))?;
+    command.current_dir(root).args(arguments.split_whitespace());
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    let status = command.status().with_context(|| format!("cargo {arguments} did not start"))?;
     if !status.success() {
-        bail!("cargo {} failed: {status}", step.cargo);
+        bail!("cargo {arguments} failed: {status}");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 
 mod accuracy;
+mod arm;
 mod ci;
 mod crate_edges;
 mod golden;
@@ -20,6 +21,7 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   ci      everything that must pass before a change lands
+  arm     the tests of kernels and engine for 64-bit Arm, in an emulator
   tidy    the rules that no compiler checks: crate edges, file lengths, golden hashes, registries
   golden --full [NAMES]
           run every backbone, or those named, on weights from a formula and compare with Keras or timm
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
         Some(("ci", [])) => ci::run(&root()),
+        Some(("arm", [])) => arm::run(&root()),
         Some(("tidy", [])) => tidy::run(&root()),
         Some(("golden", [full, names @ ..])) if full == "--full" => golden::run(&root(), names),
         Some(("backbones", [])) => golden::write_table(&root()),

@@ -31,8 +31,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 data problem, 4 download or cache probl
 
 Environment: ENGRAFT_CACHE (folder of stored features and fetched weights), ENGRAFT_CACHE_LIMIT (size of the features, 4G
 unless set), ENGRAFT_WEIGHTS (folder searched for weight files), ENGRAFT_MIRROR (address to fetch weights from),
-ENGRAFT_OFFLINE (1 fetches nothing), ENGRAFT_ISA (avx512, avx2 or portable); for fetching also HTTPS_PROXY, NO_PROXY and
-SSL_CERT_FILE, and KERAS_HOME, HF_HOME and HF_HUB_CACHE for weights that other programs fetched.";
+ENGRAFT_OFFLINE (1 fetches nothing), ENGRAFT_ISA (avx512, avx2, neon or portable); for fetching also HTTPS_PROXY, NO_PROXY
+and SSL_CERT_FILE, and KERAS_HOME, HF_HOME and HF_HUB_CACHE for weights that other programs fetched.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -14,6 +14,8 @@ mod bf16_unit;
 mod depthwise_tile;
 mod gemm_tile;
 mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 pub use bf16::Bf16Pair;
@@ -36,11 +38,13 @@ enum Kind {
     Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
     Portable,
 }
 
 /// Every name, whether the processor has it or not.
-const NAMES: [&str; 3] = ["avx512", "avx2", "portable"];
+const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "portable"];
 
 /// The variable that forces an instruction set.
 const VARIABLE: &str = "ENGRAFT_ISA";
@@ -90,6 +94,8 @@ impl InstructionSet {
             Kind::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
             Kind::Portable => "portable",
         }
     }
@@ -112,6 +118,8 @@ impl InstructionSet {
             Kind::Avx512(isa) => isa.call(op),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(isa) => isa.call(op),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(isa) => isa.call(op),
             Kind::Portable => portable::Portable.call(op),
         }
     }
@@ -122,6 +130,8 @@ impl InstructionSet {
             "avx512" => avx512::Avx512::<false>::detect().map(|isa| InstructionSet(Kind::Avx512(isa))),
             #[cfg(target_arch = "x86_64")]
             "avx2" => avx2::Avx2::detect().map(|isa| InstructionSet(Kind::Avx2(isa))),
+            #[cfg(target_arch = "aarch64")]
+            "neon" => neon::Neon::detect().map(|isa| InstructionSet(Kind::Neon(isa))),
             "portable" => Some(InstructionSet(Kind::Portable)),
             _ => None,
         }
@@ -154,7 +164,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused() {
         let error = InstructionSet::named("avx9000").unwrap_err().to_string();
-        assert_eq!(error, "instruction set `avx9000` is unknown, expected one of avx512, avx2, portable");
+        let want = format!("instruction set `avx9000` is unknown, expected one of {}", NAMES.join(", "));
+        assert_eq!(error, want);
     }
 
     struct MinMax(f32, f32);
@@ -180,6 +191,33 @@ mod tests {
             assert_eq!(isa.run(MinMax(2.0, 1.0)), [1.0, 2.0], "{}", isa.name());
             let signs = isa.run(MinMax(0.0, -0.0)).map(f32::is_sign_negative);
             assert_eq!(signs, [true; 2], "{}", isa.name());
+        }
+    }
+
+    struct RoundAndScale(f32, f32);
+
+    impl SimdOp for RoundAndScale {
+        type Output = [f32; 2];
+
+        #[inline(always)]
+        fn eval<I: Isa>(self, isa: I) -> [f32; 2] {
+            let (x, n) = (isa.splat(self.0), isa.splat(self.1));
+            let mut out = vec![0.0; 2 * I::LANES];
+            isa.store(isa.round(x), &mut out);
+            isa.store(isa.scale_by_power(x, n), &mut out[I::LANES..]);
+            [out[0], out[I::LANES]]
+        }
+    }
+
+    #[test]
+    fn halves_become_even_and_every_power_of_two_is_exact() {
+        for isa in InstructionSet::available() {
+            for n in -126..=127_i8 {
+                let x = f32::from(n) / 4.0;
+                let scaled = f64::from(x) * 2f64.powi(n.into());
+                let want = [x.round_ties_even(), scaled as f32];
+                assert_eq!(isa.run(RoundAndScale(x, n.into())), want, "{} {x} {n}", isa.name());
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum KernelError {
     /// The name stands for no instruction set.
-    #[error("instruction set `{found}` is unknown, expected one of avx512, avx2, portable")]
+    #[error("instruction set `{found}` is unknown, expected one of avx512, avx2, neon, portable")]
     UnknownInstructionSet {
         /// The name asked for.
         found: String,

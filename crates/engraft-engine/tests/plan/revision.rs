@@ -14,7 +14,8 @@ use super::{nets, winograd};
 /// The revision that the digests belong to.
 const REVISION: &str = "engraft-engine 4";
 
-/// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched.
+/// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
+/// NEON come from an emulator.
 const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx512", "f32", 0x78dc_f74e_cc62_0274),
     ("avx2", "f32", 0xfb67_c55d_573f_2d72),

@@ -1,8 +1,8 @@
 //! What multiplies pairs of bf16 numbers, beside an instruction set that does everything else.
 
-use super::{Bf16Pair, InstructionSet, Isa, Kind, PanelProduct, SimdOp};
+use super::{Bf16Pair, InstructionSet, Isa, PanelProduct, SimdOp};
 #[cfg(target_arch = "x86_64")]
-use super::{amx, avx512};
+use super::{Kind, amx, avx512};
 use crate::RowLayout;
 
 /// What multiplies bf16 numbers for an instruction set.
@@ -29,14 +29,8 @@ enum Unit {
 impl Bf16Unit {
     /// All that this processor has beside `isa`, the fastest first; the last multiplies in single precision.
     pub fn available(isa: InstructionSet) -> Vec<Bf16Unit> {
-        let mut units = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        if let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<true>::detect()) {
-            units.extend(amx::Amx::detect().map(|amx| Unit::Amx(amx, avx512)));
-            units.push(Unit::Avx512(avx512));
-        }
-        units.push(Unit::Single);
-        units.into_iter().map(|unit| Bf16Unit { isa, unit }).collect()
+        let units = units_with_instructions(isa).into_iter().chain([Unit::Single]);
+        units.map(|unit| Bf16Unit { isa, unit }).collect()
     }
 
     /// The fastest beside `isa`.
@@ -81,9 +75,9 @@ impl Bf16Unit {
 
     /// Pairs that must follow the rows of an input so that it can be read in whole tiles.
     pub(crate) fn slack(self, layout: RowLayout) -> usize {
-        match self.unit {
+        match (self.unit, layout) {
             #[cfg(target_arch = "x86_64")]
-            Unit::Amx(..) => PanelProduct::tile_slack(layout),
+            (Unit::Amx(..), layout) => PanelProduct::tile_slack(layout),
             _ => 0,
         }
     }
@@ -109,6 +103,22 @@ impl Bf16Unit {
             Unit::Single => Multiplier {},
         }
     }
+}
+
+/// Those beside `isa` that have instructions for bf16, the fastest first.
+#[cfg(target_arch = "x86_64")]
+fn units_with_instructions(isa: InstructionSet) -> Vec<Unit> {
+    let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<true>::detect()) else {
+        return Vec::new();
+    };
+    let amx = amx::Amx::detect().map(|amx| Unit::Amx(amx, avx512));
+    amx.into_iter().chain([Unit::Avx512(avx512)]).collect()
+}
+
+/// None: Rust has no stable function for those of Arm.
+#[cfg(not(target_arch = "x86_64"))]
+fn units_with_instructions(_: InstructionSet) -> Vec<Unit> {
+    Vec::new()
 }
 
 /// A thread that is ready to multiply.
