@@ -37,6 +37,7 @@ and SSL_CERT_FILE, and KERAS_HOME, HF_HOME and HF_HUB_CACHE for weights that oth
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     silence_codecs();
+    engraft::keep_freed_memory();
     let outcome = arguments.common.in_pool(|| arguments.verb.run(&arguments.common));
     exit::code(outcome, &arguments.common)
 }

@@ -8,13 +8,16 @@ use std::{
     time::Instant,
 };
 
-use engraft_data::{Filter, Fit, Limits, MemoryBudget, fit_image, read_and_decode, scan_flat};
+use engraft_data::{
+    Filter, Fit, Limits, MemoryBudget, fit_image, keep_freed_memory, read_and_decode, scan_flat,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, side] = &arguments[..] else {
         return Err("expected FOLDER SIDE".into());
     };
+    keep_freed_memory();
     let (files, side) = (scan_flat(&[PathBuf::from(folder)]).files, side.parse()?);
     let (limits, budget) = (Limits::default(), MemoryBudget::new(1 << 30));
     let (stdin, mut stdout) = (std::io::stdin().lock(), std::io::stdout().lock());

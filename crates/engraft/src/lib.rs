@@ -48,6 +48,7 @@ pub use classifier::{
 pub use comparison::{Accuracy, CompareOptions, Comparison, Contender};
 pub use engraft_data::{
     Filter, Fit, Image, Limits, Rng, UnknownName, augment as augmentations, decode, encode_png, is_decoding,
+    keep_freed_memory,
 };
 pub use engraft_engine::Precision;
 pub use engraft_train::{EpochRecord, EpochScore, FitError, FitOptions, History, Optimizer, Schedule};
