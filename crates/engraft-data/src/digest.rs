@@ -16,11 +16,25 @@ impl Digest {
 
     /// The digest of all `parts` one after another, without joining them in memory.
     pub fn of_parts(parts: &[&[u8]]) -> Digest {
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update(part);
-        }
-        Digest(hasher.finalize().into())
+        let mut hasher = Hasher::default();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.digest()
+    }
+}
+
+/// Takes bytes piece by piece to make a [`Digest`] of all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes taken.
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
     }
 
     /// The digest of the little-endian bytes of `values`, without a copy of all of them.

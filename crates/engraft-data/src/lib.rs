@@ -25,7 +25,7 @@ pub use self::image::{Image, ImageSizeError};
 pub use atomic_file::{check_writable, write_file};
 pub use budget::{MemoryBudget, Permit};
 pub use decode::{DecodeError, Limits, decode, is_decoding};
-pub use digest::{Digest, DigestParseError};
+pub use digest::{Digest, DigestParseError, Hasher};
 pub use encode::encode_png;
 pub use freed_memory::keep_freed_memory;
 pub use named::UnknownName;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use half::f16;
+use half::{f16, slice::HalfFloatSliceExt};
 
 use crate::GraphError;
 
@@ -66,7 +66,11 @@ impl Tensor {
     pub fn to_f32(&self) -> Cow<'_, [f32]> {
         match &self.data {
             TensorData::F32(values) => Cow::Borrowed(values),
-            TensorData::F16(values) => Cow::Owned(values.iter().map(|value| value.to_f32()).collect()),
+            TensorData::F16(values) => {
+                let mut singles = vec![0.0; values.len()];
+                values.convert_to_f32_slice(&mut singles);
+                Cow::Owned(singles)
+            }
         }
     }
 }

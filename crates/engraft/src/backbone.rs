@@ -154,7 +154,8 @@ impl Backbone {
 
     /// What turns image files into its features.
     pub(crate) fn embedder<'a>(&'a self, filter: Filter, store: Option<&'a Store>) -> Embedder<'a> {
-        Embedder::new(self.parts.iter().map(BackbonePart::feature_network).collect(), filter, store)
+        let networks = self.parts.iter().map(|part| part.feature_network(store.is_some())).collect();
+        Embedder::new(networks, filter, store)
     }
 
     /// The features of images in memory, row by row; `run` does what it is named after for one network.

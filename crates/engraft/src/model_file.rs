@@ -16,7 +16,7 @@ use std::{
 };
 
 use engraft_engine::{EngineError, Precision};
-use engraft_formats::safetensors;
+use engraft_formats::{FormatError, safetensors};
 use engraft_graph::NamedTensors;
 use engraft_train::LinearHead;
 use serde::Deserialize;
@@ -60,15 +60,6 @@ pub(crate) fn write(
 
 /// Reads and checks a model; nothing is compiled before everything is known to fit.
 pub(crate) fn read(path: &Path) -> Result<ModelFile, Error> {
-    let bytes = read_bounded(path)?;
-    decode(&bytes).map_err(|problem| match problem {
-        // The instruction set is chosen by whoever runs the program; the model is not to blame.
-        ModelProblem::Engine(error @ EngineError::Kernel(_)) => Error::Engine(error),
-        problem => Error::Model { path: path.to_owned(), problem },
-    })
-}
-
-fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |error| Error::data(path, &format!("cannot be read: {error}"));
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -78,10 +69,13 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
         let problem = format!("has {} bytes, expected a model of at most {MAX_FILE_BYTES}", metadata.len());
         return Err(Error::data(path, &problem));
     }
-    let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
+    read_from(file, metadata.len()).map_err(|problem| match problem {
+        ModelProblem::Format(FormatError::Io(error)) => unreadable(error),
+        // The instruction set is chosen by whoever runs the program; the model is not to blame.
+        ModelProblem::Engine(error @ EngineError::Kernel(_)) => Error::Engine(error),
+        problem => Error::Model { path: path.to_owned(), problem },
+    })
 }
 
 fn encode(header: &Header, weights: &[&NamedTensors], head: &LinearHead) -> Result<Vec<u8>, ModelProblem> {
@@ -92,8 +86,9 @@ fn encode(header: &Header, weights: &[&NamedTensors], head: &LinearHead) -> Resu
     Ok(safetensors::to_bytes(&tensors, &metadata)?)
 }
 
-fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
-    let file = safetensors::from_bytes(bytes)?;
+/// Reads a model of `file_len` bytes tensor by tensor, without a copy of the whole file.
+fn read_from(reader: impl Read, file_len: u64) -> Result<ModelFile, ModelProblem> {
+    let file = safetensors::read(reader, file_len)?;
     let entry = |key: &'static str| file.metadata.get(key).ok_or(ModelProblem::NotAModel(key));
     let (json, expected) = (entry(HEADER_KEY)?, entry(DIGEST_KEY)?);
     check_version(json)?;
@@ -150,6 +145,10 @@ mod tests {
         manifest::{DataParts, Manifest, PartRecord},
         stored_score::StoredScore,
     };
+
+    fn decode(bytes: &[u8]) -> Result<ModelFile, ModelProblem> {
+        read_from(bytes, bytes.len() as u64)
+    }
 
     /// A model that is small enough to be damaged everywhere.
     fn tiny() -> (Header, NamedTensors, LinearHead) {

@@ -1,29 +1,48 @@
 //! The identity of a set of tensors, whatever file they came from.
 
-use engraft_data::Digest;
-use engraft_graph::{NamedTensors, TensorData};
+use engraft_data::{Digest, Hasher};
+use engraft_graph::{NamedTensors, Tensor, TensorData};
+
+/// Values that are turned into bytes at once.
+const PIECE_LEN: usize = 4096;
 
 /// A digest of each tensor's name, type, shape and bytes; the order of the tensors does not matter.
 pub(crate) fn tensors_digest(tensors: &NamedTensors) -> Digest {
     let mut sorted: Vec<_> = tensors.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
-    let digest = |(name, tensor): (&str, &engraft_graph::Tensor)| {
-        let (kind, bytes): (&str, Vec<u8>) = match tensor.data() {
-            TensorData::F32(values) => ("f32", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            TensorData::F16(values) => ("f16", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            _ => unreachable!("the formats yield f32 and f16 only"),
-        };
-        let description = format!("{name} {kind} {:?} ", tensor.shape());
-        Digest::of_parts(&[description.as_bytes(), &bytes]).0
-    };
-    let digests: Vec<[u8; 32]> = sorted.into_iter().map(digest).collect();
+    let digests: Vec<[u8; 32]> = sorted.into_iter().map(|(name, tensor)| digest(name, tensor).0).collect();
     Digest::of_parts(&digests.iter().map(|digest| &digest[..]).collect::<Vec<_>>())
+}
+
+fn digest(name: &str, tensor: &Tensor) -> Digest {
+    let mut hasher = Hasher::default();
+    let mut begin = |kind: &str| hasher.update(format!("{name} {kind} {:?} ", tensor.shape()).as_bytes());
+    match tensor.data() {
+        TensorData::F32(values) => {
+            begin("f32");
+            update(&mut hasher, values, |value| value.to_le_bytes());
+        }
+        TensorData::F16(values) => {
+            begin("f16");
+            update(&mut hasher, values, |value| value.to_le_bytes());
+        }
+        _ => unreachable!("the formats yield f32 and f16 only"),
+    }
+    hasher.digest()
+}
+
+/// Piece by piece, since weights are large and this is done whenever a model is loaded.
+fn update<T, const N: usize>(hasher: &mut Hasher, values: &[T], bytes: impl Fn(&T) -> [u8; N]) {
+    let mut piece = [[0; N]; PIECE_LEN];
+    for values in values.chunks(PIECE_LEN) {
+        let piece = &mut piece[..values.len()];
+        piece.iter_mut().zip(values).for_each(|(to, value)| *to = bytes(value));
+        hasher.update(piece.as_flattened());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use engraft_graph::Tensor;
-
     use super::*;
 
     fn tensors(entries: &[(&str, Vec<usize>, &[f32])]) -> NamedTensors {

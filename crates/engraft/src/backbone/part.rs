@@ -118,17 +118,20 @@ impl BackbonePart {
         self.weights.iter().map(|(_, tensor)| tensor.data().byte_len()).sum()
     }
 
-    /// The network as its features are made and named; fit and filter are filled in where images are embedded.
-    pub fn feature_network(&self) -> FeatureNetwork<'_> {
+    /// The network as its features are made and, if they are `stored`, named; fit and filter are filled in where images are
+    /// embedded.
+    pub fn feature_network(&self, stored: bool) -> FeatureNetwork<'_> {
         let (plan, standardizer) = (&self.plan, self.standardizer.as_ref());
-        FeatureNetwork { plan, standardizer, space: self.feature_space() }
+        FeatureNetwork { plan, standardizer, space: self.feature_space(stored) }
     }
 
-    fn feature_space(&self) -> FeatureSpace {
+    fn feature_space(&self, stored: bool) -> FeatureSpace {
         let side_px = self.info.input_size;
+        // What a model file says of its weights is not believed: only the weights themselves decide features. Without a store
+        // nobody asks, and a digest takes as long as an image.
+        let backbone_sha256 = if stored { tensors_digest(&self.weights).to_string() } else { String::new() };
         FeatureSpace {
-            // What a model file says of its weights is not believed: only the weights themselves decide features.
-            backbone_sha256: tensors_digest(&self.weights).to_string(),
+            backbone_sha256,
             graph: network_digest(&self.graph, self.standardizer.as_ref()),
             output: self.graph.node(self.graph.output()).name.clone(),
             input: [side_px, side_px],
