@@ -20,6 +20,13 @@ impl Digest {
         parts.iter().for_each(|part| hasher.update(part));
         hasher.digest()
     }
+
+    /// The digest of the little-endian bytes of `values`, without a copy of all of them.
+    pub fn of_floats(values: &[f32]) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.update_floats(values);
+        hasher.digest()
+    }
 }
 
 /// Takes bytes piece by piece to make a [`Digest`] of all of them.
@@ -32,22 +39,20 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken.
-    pub fn digest(self) -> Digest {
-        Digest(self.0.finalize().into())
-    }
-
-    /// The digest of the little-endian bytes of `values`, without a copy of all of them.
-    pub fn of_floats(values: &[f32]) -> Digest {
+    /// Takes the little-endian bytes of `values`.
+    pub fn update_floats(&mut self, values: &[f32]) {
         const BLOCK: usize = 4096;
-        let mut hasher = Sha256::new();
-        let mut bytes = Vec::with_capacity(BLOCK * size_of::<f32>());
+        let mut bytes = Vec::with_capacity(BLOCK.min(values.len()) * size_of::<f32>());
         for block in values.chunks(BLOCK) {
             bytes.clear();
             bytes.extend(block.iter().flat_map(|value| value.to_le_bytes()));
-            hasher.update(&bytes);
+            self.update(&bytes);
         }
-        Digest(hasher.finalize().into())
+    }
+
+    /// The digest of all bytes taken.
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
     }
 }
 
