@@ -19,9 +19,9 @@ pub struct Bf16Unit {
 enum Unit {
     /// Tiles; rounding by AVX-512.
     #[cfg(target_arch = "x86_64")]
-    Amx(amx::Amx, avx512::Avx512<true>),
+    Amx(amx::Amx, avx512::Avx512<{ avx512::BF16 }>),
     #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Avx512<true>),
+    Avx512(avx512::Avx512<{ avx512::BF16 }>),
     /// The instruction set's own arithmetic.
     Single,
 }
@@ -31,7 +31,7 @@ impl Bf16Unit {
     pub fn available(isa: InstructionSet) -> Vec<Bf16Unit> {
         let mut units = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        if let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<true>::detect()) {
+        if let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<{ avx512::BF16 }>::detect()) {
             units.extend(amx::Amx::detect().map(|amx| Unit::Amx(amx, avx512)));
             units.push(Unit::Avx512(avx512));
         }
