@@ -131,7 +131,7 @@ impl Backbone {
         slow.then(|| {
             format!(
                 "this computer has no instructions for {precision}: the results are as near as elsewhere, but f32 \
-                 would be faster"
+                 may be as fast"
             )
         })
     }
