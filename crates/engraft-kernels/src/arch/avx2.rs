@@ -118,7 +118,7 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn from_integers(self, x: Self::Vector) -> Self::Vector {
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves the instructions.
         unsafe { _mm256_cvtepi32_ps(_mm256_castps_si256(x)) }
     }

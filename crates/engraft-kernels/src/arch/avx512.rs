@@ -168,7 +168,7 @@ impl<const MORE: u8> Isa for Avx512<MORE> {
     }
 
     #[inline(always)]
-    fn from_integers(self, x: Self::Vector) -> Self::Vector {
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves the instructions.
         unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(x)) }
     }

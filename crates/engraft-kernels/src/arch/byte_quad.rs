@@ -53,7 +53,7 @@ impl Element for ByteQuad {
         let [factor, bias] = unsafe { [1, 2].map(|row| load_row::<I, V>(isa, head.add(row * V * I::LANES))) };
         for sums in &mut sums {
             for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = isa.add(isa.mul(isa.from_integers(*sum), factor[v]), bias[v]);
+                *sum = isa.add(isa.mul(isa.whole_to_float(*sum), factor[v]), bias[v]);
             }
         }
         sums

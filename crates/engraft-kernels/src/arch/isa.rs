@@ -49,7 +49,7 @@ pub(crate) trait Isa: Copy {
     /// that wrap around. Exact: there is no limit that sums of products are held to on their way.
     fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The nearest number to the whole number of 32 bits that an element's bits stand for.
-    fn from_integers(self, x: Self::Vector) -> Self::Vector;
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector;
     /// Rounds numbers in `0..=255` to bytes, to the even one of two.
     ///
     /// # Safety

@@ -99,7 +99,7 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn from_integers(self, x: Self::Vector) -> Self::Vector {
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
         x.map(|x| bits(x) as f32)
     }
 
