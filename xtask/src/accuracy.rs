@@ -1,8 +1,8 @@
 //! `cargo xtask accuracy DIR [TRAIN OPTIONS]`: trains on every data set in DIR and compares with scikit-learn.
 //!
 //! DIR holds data sets `NAME/{train,test}/CLASS/*`. The column beside ours is scikit-learn's cross-validated logistic regression on
-//! standardised features of the same backbone in f32, with the fit that our run chose; with `--precision bf16` it is our own
-//! accuracy in f32.
+//! standardised features of the same backbone in f32, with the fit that our run chose; with `--precision bf16` or `int8` it is
+//! our own accuracy in f32.
 
 use std::{
     path::{Path, PathBuf},

@@ -14,10 +14,38 @@ pub enum EngineError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     /// A precision that plans do not know.
-    #[error("precision `{found}` is unknown, expected f32 or bf16")]
+    #[error("precision `{found}` is unknown, expected f32, bf16 or int8")]
     UnknownPrecision {
         /// The name.
         found: String,
+    },
+    /// A convolution in bytes whose inputs were never looked at.
+    #[error("node `{node}` has no range of inputs for int8, expected a calibration with images")]
+    NotCalibrated {
+        /// The node.
+        node: String,
+    },
+    /// Ranges that cannot be those of a network.
+    #[error("the calibration for int8 has {found} numbers, expected {expected}")]
+    CalibrationLen {
+        /// How many there are.
+        found: usize,
+        /// Two for each convolution.
+        expected: usize,
+    },
+    /// A range that holds no numbers.
+    #[error("the inputs of node `{node}` are said to be from {} to {}, expected finite limits around zero", found[0], found[1])]
+    CalibrationRange {
+        /// The node.
+        node: String,
+        /// The limits.
+        found: [f32; 2],
+    },
+    /// Images that make a network overflow.
+    #[error("the inputs of node `{node}` are not finite, expected weights and images that keep them so")]
+    NotFiniteInputs {
+        /// The node.
+        node: String,
     },
     /// The network does not read exactly one image.
     #[error("the network has {found} input nodes, expected one")]

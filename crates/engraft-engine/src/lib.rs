@@ -9,7 +9,7 @@ mod plan; // start here
 
 pub use error::EngineError;
 pub use gradient::{Batch, BatchLoss, Gradient, GradientOptions, Learning, ParameterSpec, Update};
-pub use plan::{Banding, Plan, PlanOptions, Precision, StepProfile, Worker};
+pub use plan::{Banding, Calibration, Plan, PlanOptions, Precision, StepProfile, Worker};
 
 /// Names what runs a network: part of the key of every stored feature. It changes with every change to a kernel or to the
 /// lowering that may change a bit of a result.

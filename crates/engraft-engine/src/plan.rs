@@ -2,6 +2,7 @@
 
 mod affine;
 mod attended;
+mod calibration;
 mod chain;
 mod execute;
 mod fuse;
@@ -18,11 +19,12 @@ mod worker;
 use std::sync::{Mutex, PoisonError};
 
 use engraft_graph::{Graph, NamedTensors, Shape};
-use engraft_kernels::{Bf16Unit, InstructionSet};
+use engraft_kernels::InstructionSet;
 use rayon::prelude::*;
 
 use crate::EngineError;
 use attended::attended;
+pub use calibration::Calibration;
 use kernel::Pixels;
 use network::Network;
 pub use precision::Precision;
@@ -84,13 +86,26 @@ impl Plan {
     ///
     /// # Errors
     /// [`EngineError`] if a weight is missing, has the wrong shape or is not finite where it scales others; if the network
-    /// does not have exactly one input; or if it needs too much memory.
+    /// does not have exactly one input; if it needs too much memory; or if its precision needs a calibration.
     pub fn compile(
         graph: &Graph,
         weights: &NamedTensors,
         options: &PlanOptions,
     ) -> Result<Plan, EngineError> {
-        let (network, input_shape) = lower::lower(graph, weights, options)?;
+        Plan::compile_calibrated(graph, weights, options, &Calibration::default())
+    }
+
+    /// Compiles `graph` for a precision that needs to know the range of inputs.
+    ///
+    /// # Errors
+    /// As [`Plan::compile`], and [`EngineError::NotCalibrated`] if there is no range for a convolution.
+    pub fn compile_calibrated(
+        graph: &Graph,
+        weights: &NamedTensors,
+        options: &PlanOptions,
+        calibration: &Calibration,
+    ) -> Result<Plan, EngineError> {
+        let (network, input_shape) = lower::lower(graph, weights, options, calibration)?;
         let output_shape = graph.output_shape();
         Ok(Plan { network, input_shape, output_shape, idle: Mutex::default() })
     }
@@ -117,15 +132,16 @@ impl Plan {
 
     /// The precision and, where it is not single, what multiplies: with another one the last bits of results differ.
     pub fn precision_name(&self) -> String {
-        match self.network.precision {
-            Precision::F32 => Precision::F32.to_string(),
-            Precision::Bf16 => format!("bf16 by {}", Bf16Unit::best(self.network.isa).name()),
+        let precision = self.network.precision;
+        match precision.unit(self.network.isa) {
+            None => precision.to_string(),
+            Some((unit, _)) => format!("{precision} by {unit}"),
         }
     }
 
-    /// Whether the processor has instructions for the precision; without them bf16 is slower than single precision.
+    /// Whether the processor has instructions for the precision; without them it is slower than single precision, or not faster.
     pub fn has_instructions_for_precision(&self) -> bool {
-        self.network.precision == Precision::F32 || Bf16Unit::best(self.network.isa).has_instructions()
+        self.network.precision.unit(self.network.isa).is_none_or(|(_, has_instructions)| has_instructions)
     }
 
     /// Buffers for one run at a time. A thread that runs many images keeps one.

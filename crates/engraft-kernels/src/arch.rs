@@ -11,19 +11,25 @@ mod avx2;
 mod avx512;
 mod bf16;
 mod bf16_unit;
+mod byte_quad;
 mod depthwise_tile;
+mod element;
 mod gemm_tile;
+mod int8_unit;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 
 pub use bf16::Bf16Pair;
-pub(crate) use bf16::{Element, round_row};
+pub(crate) use bf16::round_row;
 pub use bf16_unit::Bf16Unit;
 pub(crate) use bf16_unit::Multiplier;
+pub(crate) use byte_quad::{ByteQuad, quantize_row};
 pub(crate) use depthwise_tile::DepthwiseTiles;
+pub(crate) use element::{Element, Word};
 pub(crate) use gemm_tile::PanelProduct;
+pub use int8_unit::Int8Unit;
 pub(crate) use isa::{Isa, SimdOp};
 
 use crate::KernelError;
@@ -127,7 +133,9 @@ impl InstructionSet {
     fn detect(name: &str) -> Option<InstructionSet> {
         match name {
             #[cfg(target_arch = "x86_64")]
-            "avx512" => avx512::Avx512::<false>::detect().map(|isa| InstructionSet(Kind::Avx512(isa))),
+            "avx512" => {
+                avx512::Avx512::<{ avx512::PLAIN }>::detect().map(|isa| InstructionSet(Kind::Avx512(isa)))
+            }
             #[cfg(target_arch = "x86_64")]
             "avx2" => avx2::Avx2::detect().map(|isa| InstructionSet(Kind::Avx2(isa))),
             #[cfg(target_arch = "aarch64")]

@@ -7,7 +7,7 @@ use crate::arch::Bf16Unit;
 use crate::packed_matrix::{MostPanelVectors, Panel, panels};
 use crate::{AlignedBuffer, Bf16Pair, MatrixView};
 
-/// The weights of a [`crate::Bf16Conv2d`] in bf16, with a bias in single precision for each column.
+/// The weights of a [`crate::RoundedConv2d`] in bf16, with a bias in single precision for each column.
 ///
 /// As a [`crate::PackedMatrix`], but of pairs of rows; the channels of every tap are padded with zeros.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engraft_engine::{EngineError, Plan, PlanOptions, Precision};
+use engraft_engine::{Calibration, EngineError, Plan, PlanOptions, Precision};
 use engraft_formats::safetensors;
 use engraft_graph::Graph;
 use engraft_testing::noise_u8;
@@ -109,14 +109,18 @@ impl Timer {
         let graph = read_graph(folder)?;
         let weights = safetensors::from_bytes(&fs::read(folder.join("weights.safetensors"))?)?.tensors;
         let options = PlanOptions { precision, ..PlanOptions::from_env()? };
-        let plan = Plan::compile(&graph, &weights, &options)?;
+        let images = fs::read(folder.join("images.u8"))?;
+        let calibration = match precision {
+            Precision::Int8 => {
+                let image_len = graph.nodes()[0].shape.len();
+                let images: Vec<&[u8]> = images.chunks_exact(image_len).collect();
+                Calibration::measure_u8(&graph, &weights, options.isa, &images)?
+            }
+            Precision::F32 | Precision::Bf16 => Calibration::default(),
+        };
+        let plan = Plan::compile_calibrated(&graph, &weights, &options, &calibration)?;
         let features = vec![0.0; IMAGES * plan.output_shape().len()];
-        Ok(Timer {
-            plan,
-            multiply_adds: multiply_adds(&graph),
-            images: fs::read(folder.join("images.u8"))?,
-            features,
-        })
+        Ok(Timer { plan, multiply_adds: multiply_adds(&graph), images, features })
     }
 
     fn run(&mut self, batch: usize) -> Result<(), EngineError> {

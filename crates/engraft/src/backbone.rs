@@ -1,5 +1,6 @@
 //! A pretrained network, or several side by side, ready to turn images into features.
 
+mod calibrate;
 mod names;
 mod part;
 mod throughput;
@@ -12,6 +13,7 @@ use engraft_train::{Embedder, Progress, Silent, Store};
 use serde::Serialize;
 
 use crate::Error;
+pub(crate) use calibrate::{CALIBRATION_IMAGES, CalibrationFiles};
 pub(crate) use names::specs;
 pub(crate) use part::BackbonePart;
 pub use part::PartInfo;
@@ -37,7 +39,7 @@ pub struct BackboneInfo {
     pub input_size: usize,
     /// Length of its feature vector.
     pub features: usize,
-    /// What its convolutions multiply: `f32` or `bf16`.
+    /// What its convolutions multiply: `f32`, `bf16` or `int8`.
     pub precision: String,
     /// The networks it consists of, in the order of their features; a single one of a backbone that is no combination.
     pub parts: Vec<PartInfo>,
@@ -101,11 +103,20 @@ impl Backbone {
         self.parts[0].plan.precision()
     }
 
-    /// The same backbone, its convolutions computed with another precision: its features differ a little.
+    /// The same backbone, its convolutions computed with another precision: its features differ a little. Int8 is for backbones of
+    /// models that were trained in int8: training and embedding calibrate it by their images.
     ///
     /// # Errors
-    /// [`Error::Engine`] if `ENGRAFT_ISA` names no instruction set of this computer.
+    /// [`Error::Engine`] if `ENGRAFT_ISA` names no instruction set of this computer; [`Error::Setting`] if the precision is int8
+    /// and the backbone was not calibrated.
     pub fn at_precision(self, precision: Precision) -> Result<Backbone, Error> {
+        if precision == Precision::Int8 && self.parts.iter().any(|part| part.calibration.is_none()) {
+            return Err(Error::Setting {
+                setting: "--precision",
+                found: format!("int8 for {}, which was not calibrated by images", self.info.name),
+                expected: "a model that was trained with --precision int8",
+            });
+        }
         if self.precision() == precision {
             return Ok(self);
         }
@@ -120,7 +131,7 @@ impl Backbone {
         slow.then(|| {
             format!(
                 "this computer has no instructions for {precision}: the results are as near as elsewhere, but f32 \
-                 would be faster"
+                 may be as fast"
             )
         })
     }
@@ -223,7 +234,7 @@ pub(crate) mod tests {
         let kernel = Tensor::from_f32(vec![3, 3, 3, features], noise(features as u64, 27 * features));
         weights.insert("conv/kernel", kernel.unwrap()).unwrap();
         let info = part(name, input_size, features);
-        BackbonePart::compile(info, net.finish(output).unwrap(), weights, Precision::F32).unwrap()
+        BackbonePart::compile(info, net.finish(output).unwrap(), weights, Precision::F32, None).unwrap()
     }
 
     fn part(name: &str, input_size: usize, features: usize) -> PartInfo {

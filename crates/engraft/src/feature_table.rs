@@ -8,6 +8,7 @@ use std::{
 };
 
 use engraft_data::{Filter, Fit, Skipped, scan_flat};
+use engraft_engine::{Calibration, PlanOptions, Precision};
 use engraft_formats::{
     npy::{self, NpyReader, NpyValues},
     safetensors,
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 use crate::{
     Error, atomic_file,
-    backbone::{Backbone, BackboneInfo},
+    backbone::{Backbone, BackboneInfo, CALIBRATION_IMAGES, CalibrationFiles},
     embedded_part::{Usable, embed_usable, store_warning},
     skipped::{self, SkippedFile},
 };
@@ -36,6 +37,9 @@ pub struct EmbedOptions {
     pub fit: Fit,
     /// The filter images are resized with.
     pub filter: Filter,
+    /// What the backbone's convolutions multiply; `None` for what it has. Int8 is calibrated by up to 64 of the images that are
+    /// embedded: drawn files, or the first ones of an array.
+    pub precision: Option<Precision>,
 }
 
 /// A format of feature files.
@@ -54,7 +58,7 @@ pub struct FeatureTable {
     pub rows: usize,
     /// Length of a row.
     pub dim: usize,
-    /// What the convolutions of the backbone multiplied: `f32` or `bf16`.
+    /// What the convolutions of the backbone multiplied: `f32`, `bf16` or `int8`.
     pub precision: String,
     /// Per row: the path of the image below the given folder, or `FILE#i` for image `i` of an array; sorted.
     pub paths: Vec<String>,
@@ -106,9 +110,9 @@ impl FeatureTable {
             return Err(Error::data(data, "no such file or folder"));
         }
         if is_array(data) {
-            return embed_array(data, backbone, progress);
+            return embed_array(data, backbone, options.precision, progress);
         }
-        embed_files(data, &backbone, options, store, progress)
+        embed_files(data, backbone, options, store, progress)
     }
 
     /// Writes the features, whole or not at all.
@@ -143,22 +147,30 @@ impl FeatureTable {
 
 fn embed_files(
     data: &Path,
-    backbone: &Backbone,
+    backbone: Backbone,
     options: &EmbedOptions,
     store: Option<&Store>,
     progress: &dyn Progress,
 ) -> Result<FeatureTable, Error> {
     let mut scan = scan_flat(&[data.to_owned()]);
     scan.files.sort_by(|a, b| a.relative.cmp(&b.relative));
-    let embedder = backbone.embedder(options.filter, store);
     let paths: Vec<&Path> = scan.files.iter().map(|file| file.path.as_path()).collect();
+    let backbone = match options.precision {
+        Some(precision) if !paths.is_empty() => {
+            let (paths, fits, filter) = (paths.clone(), &[options.fit][..], options.filter);
+            let files = CalibrationFiles { root: data, paths, fits, filter, seed: 0 };
+            backbone.at_precision_for(precision, &files, progress)?
+        }
+        _ => backbone,
+    };
+    let embedder = backbone.embedder(options.filter, store);
     let Usable { images, skipped } =
         embed_usable(&embedder, &paths, &[options.fit], None, "embedding", progress)?;
     scan.skipped.extend(skipped);
     if images.is_empty() {
         return Err(no_image(data, &scan.skipped));
     }
-    let mut table = FeatureTable::empty(backbone, scan.ignored);
+    let mut table = FeatureTable::empty(&backbone, scan.ignored);
     for (index, image) in images {
         table.push(scan.files[index].relative.clone(), &image.features[0]);
     }
@@ -182,7 +194,12 @@ fn is_array(data: &Path) -> bool {
     data.is_file() && File::open(data).and_then(read).is_ok() && head == *MAGIC
 }
 
-fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Result<FeatureTable, Error> {
+fn embed_array(
+    data: &Path,
+    backbone: Backbone,
+    precision: Option<Precision>,
+    progress: &dyn Progress,
+) -> Result<FeatureTable, Error> {
     let wrong = |problem: &dyn std::fmt::Display| Error::data(data, &problem.to_string());
     let file = File::open(data).map_err(Error::io(data))?;
     let file_len = file.metadata().map_err(Error::io(data))?.len();
@@ -193,7 +210,11 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
             array.shape()
         )));
     };
-    let backbone = backbone.at_size([height, width]).map_err(|error| wrong(&error))?;
+    let mut backbone = backbone.at_size([height, width]).map_err(|error| wrong(&error))?;
+    let mut uncalibrated = precision == Some(Precision::Int8);
+    if let Some(precision) = precision.filter(|_| !uncalibrated) {
+        backbone = backbone.at_precision(precision)?;
+    }
     let image_len = height * width * 3;
     let name = data.file_name().unwrap_or_default().to_string_lossy();
     let mut table = FeatureTable::empty(&backbone, 0);
@@ -205,6 +226,14 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
         let values = array
             .read_values((CHUNK_VALUES / image_len).max(1) * image_len)
             .map_err(|error| wrong(&error))?;
+        if let Some(index) = not_finite(&values) {
+            let name = format!("{name}#{}", table.rows + index / image_len);
+            return Err(wrong(&format!("{name} has values that are not finite, expected pixels in 0..255")));
+        }
+        if std::mem::take(&mut uncalibrated) {
+            backbone = calibrated(backbone, &values, image_len)?;
+            table = FeatureTable::empty(&backbone, 0);
+        }
         let features = run_chunk(&backbone, &values, image_len)?;
         for row in features.chunks_exact(table.dim) {
             let name = format!("{name}#{}", table.rows);
@@ -218,6 +247,29 @@ fn embed_array(data: &Path, backbone: Backbone, progress: &dyn Progress) -> Resu
         }
     }
     Ok(table)
+}
+
+/// Where the first value is that is not finite: bytes would hide it.
+fn not_finite(values: &NpyValues) -> Option<usize> {
+    match values {
+        NpyValues::U8(_) => None,
+        NpyValues::F32(values) => values.iter().position(|value| !value.is_finite()),
+    }
+}
+
+/// The backbone in int8, by the first images of a chunk.
+fn calibrated(backbone: Backbone, values: &NpyValues, image_len: usize) -> Result<Backbone, Error> {
+    let isa = PlanOptions::from_env()?.isa;
+    backbone.calibrated(|part| match values {
+        NpyValues::U8(values) => {
+            let images: Vec<&[u8]> = values.chunks_exact(image_len).take(CALIBRATION_IMAGES).collect();
+            Calibration::measure_u8(&part.graph, &part.weights, isa, &images)
+        }
+        NpyValues::F32(values) => {
+            let images: Vec<&[f32]> = values.chunks_exact(image_len).take(CALIBRATION_IMAGES).collect();
+            Calibration::measure_f32(&part.graph, &part.weights, isa, &images)
+        }
+    })
 }
 
 /// The features of each image of a chunk, row by row, computed in the current rayon pool.

@@ -16,7 +16,7 @@ pub struct Manifest<S = RecordedScore> {
     pub engraft: String,
     /// Instruction set its features were computed on.
     pub instruction_set: String,
-    /// What the convolutions of its backbone multiplied: `f32` or `bf16`.
+    /// What the convolutions of its backbone multiplied: `f32`, `bf16` or `int8`.
     #[serde(default = "single_precision", skip_serializing_if = "is_single_precision")]
     pub precision: String,
     /// What decoded and resized the images.

@@ -2,7 +2,8 @@
 //!
 //! A safetensors file with two entries of metadata: `engraft`, a JSON [`Header`], and `sha256`, a digest of the header and
 //! of every tensor. Tensors are `head/…`, and `backbone/0/…`, `backbone/1/…` for each network of the backbone, in the type
-//! they were loaded in, and `whitening/0` and so on where pixels are whitened before. The file holds no time, duration, thread count or path, so that equal training gives equal bytes.
+//! they were loaded in, and `whitening/0` and so on where pixels are whitened before, and `calibration/0` and so on, the least and the greatest input of each
+//! convolution, where they were measured. The file holds no time, duration, thread count or path, so that equal training gives equal bytes.
 //! Reading runs no code and trusts no length.
 
 mod header;
@@ -99,8 +100,9 @@ fn read_from(reader: impl Read, file_len: u64) -> Result<ModelFile, ModelProblem
     let mut header: Header =
         serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
     header.check_parts()?;
-    let Split { head, weights, directions } = split(file.tensors, &header.parts)?;
+    let Split { head, weights, directions, ranges } = split(file.tensors, &header.parts)?;
     header.set_directions(directions);
+    header.set_calibrations(ranges)?;
     header.check_head(&head)?;
     header.check_weights(&weights)?;
     let precision: Precision = header.training.precision.parse()?;
@@ -134,6 +136,7 @@ fn check_version(json: &str) -> Result<(), ModelProblem> {
 #[cfg(test)]
 mod tests {
     use engraft_data::{Standardization, augment::FloatImage};
+    use engraft_engine::Calibration;
     use engraft_graph::{Graph, GraphBuilder, Padding, Tensor};
     use engraft_train::ClassScore;
 
@@ -200,6 +203,7 @@ mod tests {
                 },
                 graph,
                 standardizer: None,
+                calibration: None,
             }],
             training,
         }
@@ -221,6 +225,60 @@ mod tests {
         assert_eq!(read_header.classes, header.classes);
         let again = encode(&read_header, &[&backbone.parts()[0].weights], &read_head).unwrap();
         assert_eq!(again, bytes, "equal models have equal bytes");
+    }
+
+    #[test]
+    fn a_calibration_is_kept_and_checked() {
+        let (mut header, weights, head) = tiny();
+        let graph = header.parts[0].graph.clone();
+        let ranges = [-1.5, 250.0];
+        header.parts[0].calibration = Some(Calibration::from_ranges(&graph, &ranges).unwrap());
+        header.training.precision = "int8".to_owned();
+        let bytes = encode(&header, &[&weights], &head).unwrap();
+        let ModelFile { header: read_header, backbone, .. } = decode(&bytes).unwrap();
+        assert_eq!(backbone.precision(), Precision::Int8);
+        let part = &backbone.parts()[0];
+        assert_eq!(part.calibration.as_ref().unwrap().ranges(&part.graph).unwrap(), ranges);
+        assert_eq!(encode(&read_header, &[&part.weights], &head).unwrap(), bytes);
+        let cases: [(&str, &[f32]); 5] = [
+            ("the calibration for int8 has 0 numbers, expected 2", &[]),
+            ("the calibration for int8 has 3 numbers, expected 2", &[0.0, 1.0, 2.0]),
+            ("the inputs of node `conv` are said to be from NaN to 1", &[f32::NAN, 1.0]),
+            ("the inputs of node `conv` are said to be from 0 to inf", &[0.0, f32::INFINITY]),
+            ("the inputs of node `conv` are said to be from 2 to 3", &[2.0, 3.0]),
+        ];
+        for (want, ranges) in cases {
+            let json = serde_json::to_string(&header).unwrap();
+            let mut tensors = NamedTensors::new();
+            for (name, tensor) in joined(&head, &[&weights], &header.parts).unwrap() {
+                let is_calibration = name == "calibration/0";
+                let changed = Tensor::from_f32(vec![ranges.len()], ranges.to_vec()).unwrap();
+                tensors.insert(name, if is_calibration { changed } else { tensor }).unwrap();
+            }
+            let digest = content_digest(&json, &tensors).to_string();
+            let metadata = BTreeMap::from([(HEADER_KEY.to_owned(), json), (DIGEST_KEY.to_owned(), digest)]);
+            let found = problem(&safetensors::to_bytes(&tensors, &metadata).unwrap());
+            assert!(found.contains(want), "{want}: {found}");
+        }
+    }
+
+    #[test]
+    fn int8_without_a_calibration_is_refused() {
+        let (mut header, _, head) = tiny();
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [4, 4, 3]).unwrap();
+        let x = net.conv2d("conv", image, 16, 1, 1, Padding::Same).unwrap();
+        let x = net.conv2d("second", x, 2, 1, 1, Padding::Same).unwrap();
+        let output = net.global_average_pool2d("pool", x).unwrap();
+        header.parts[0].graph = net.finish(output).unwrap();
+        header.training.precision = "int8".to_owned();
+        let mut weights = NamedTensors::new();
+        for spec in header.parts[0].graph.weights() {
+            let values = vec![0.5; spec.shape.iter().product()];
+            weights.insert(spec.name, Tensor::from_f32(spec.shape, values).unwrap()).unwrap();
+        }
+        let found = problem(&encode(&header, &[&weights], &head).unwrap());
+        assert!(found.contains("node `second` has no range of inputs for int8"), "{found}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod table;
 use std::time::{Duration, Instant};
 
 use engraft_data::Rng;
-use engraft_engine::{EngineError, Plan, PlanOptions, Precision};
+use engraft_engine::{Calibration, EngineError, Plan, PlanOptions, Precision};
 use engraft_zoo::{BackboneSpec, Ending, backbone, noise_weights};
 use serde::Serialize;
 
@@ -91,9 +91,14 @@ impl Subject {
         let spec = backbone(name)?;
         let graph = spec.graph(Ending::Features);
         let options = PlanOptions { precision, ..PlanOptions::from_env()? };
-        let plan = Plan::compile(&graph, &noise_weights(&graph)?, &options)?;
+        let (weights, side) = (noise_weights(&graph)?, spec.preprocessing.input_side_px);
         let mut rng = Rng::new(0);
-        let image = (0..plan.input_shape().len()).map(|_| rng.below(256) as u8).collect();
+        let image: Vec<u8> = (0..3 * side * side).map(|_| rng.below(256) as u8).collect();
+        let calibration = match precision {
+            Precision::Int8 => Calibration::measure_u8(&graph, &weights, options.isa, &[&image])?,
+            Precision::F32 | Precision::Bf16 => Calibration::default(),
+        };
+        let plan = Plan::compile_calibrated(&graph, &weights, &options, &calibration)?;
         Ok(Subject { spec, plan, image })
     }
 

@@ -15,11 +15,11 @@ pub struct Args {
     /// Backbone, one of those that `engraft models` lists; its weights are not needed
     #[arg(default_value = Backbone::DEFAULT)]
     backbone: String,
-    /// What convolutions multiply: f32, or bf16 (faster on processors that have it, a little less exact)
+    /// What convolutions multiply: f32, or bf16 or int8 (faster on processors that have them, less exact)
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// Show the time of every step on one thread, and what it reaches of the core's arithmetic limit in f32; operations are
-    /// counted as in a direct convolution, so that Winograd's algorithm and bf16 can reach more than all of it
+    /// counted as in a direct convolution, so that Winograd's algorithm, bf16 and int8 can reach more than all of it
     #[arg(long)]
     profile: bool,
     /// Runs of the profile, of which the fastest counts for each step

@@ -24,7 +24,7 @@ pub struct Args {
     /// Filter for resizing: nearest, bilinear, bicubic or lanczos
     #[arg(long, default_value_t = Filter::Bicubic)]
     filter: Filter,
-    /// What convolutions multiply: f32, or bf16 (faster on processors that have it, a little less exact)
+    /// What convolutions multiply: f32, or bf16 or int8 (faster on processors that have them, less exact)
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// Where to write the features; the ending, .npy or .safetensors, is the format
@@ -38,8 +38,8 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     engraft::check_writable(&args.out)?;
     let display = Display::new(common.quiet);
     let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
-    let backbone = backbone.at_precision(args.precision)?;
-    let options = EmbedOptions { fit: args.fit, filter: args.filter };
+    let options =
+        EmbedOptions { fit: args.fit, filter: args.filter, precision: Some(args.precision) };
     let store = super::open_store();
     let table = FeatureTable::embed(&args.data, backbone, &options, store.as_ref(), &display)?;
     table.save(&args.out, format)?;

@@ -14,7 +14,7 @@ pub struct Args {
     model: PathBuf,
     /// Folder of class folders, matched to the model's classes by name; of train, val and test the test part is taken
     data: PathBuf,
-    /// What the backbone's convolutions multiply, f32 or bf16 [default: as in training]
+    /// What the backbone's convolutions multiply, f32, bf16, or int8 if it was trained in int8 [default: as in training]
     #[arg(long)]
     precision: Option<Precision>,
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub struct Args {
     /// How many of the most probable classes to print
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// What the backbone's convolutions multiply, f32 or bf16 [default: as in training]
+    /// What the backbone's convolutions multiply, f32, bf16, or int8 if it was trained in int8 [default: as in training]
     #[arg(long)]
     precision: Option<Precision>,
     #[command(flatten)]

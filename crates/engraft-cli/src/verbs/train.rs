@@ -33,7 +33,7 @@ pub struct Args {
     /// Weights of the backbone [default: in the folder ENGRAFT_WEIGHTS, inside the binary, or fetched]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// What the backbone's convolutions multiply: f32, or bf16 (faster on processors that have it, a little less exact)
+    /// What the backbone's convolutions multiply: f32, or bf16 or int8 (faster on processors that have them, less exact)
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// Where to write the model [default: DATA-NAME.safetensors in the current folder]
@@ -81,6 +81,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         test: args.test,
         fit: args.fit.0,
         filter: args.filter.map_or_else(|| args.network.default_filter(), Ok)?,
+        precision: Some(args.precision),
         folds: args.folds.unwrap_or(TrainOptions::DEFAULT_FOLDS),
         seed: args.seed,
         views: args.views,
@@ -91,8 +92,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
     };
     let display = Display::new(common.quiet);
     let open = || -> Result<Backbone> {
-        let backbone = Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?;
-        Ok(backbone.at_precision(args.precision)?)
+        Ok(Backbone::open_with(&args.backbone, args.weights.as_deref(), &display)?)
     };
     let network = args.network.training(&options, &out)?;
     if let (Some(network), Some(folds)) = (&network, args.folds) {

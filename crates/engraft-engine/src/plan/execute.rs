@@ -23,7 +23,8 @@ impl Worker {
         }
     }
 
-    fn run_chain(&mut self, network: &Network, chain: &Chain, image: Pixels, threads: usize) {
+    /// Runs the steps of one chain.
+    pub(super) fn run_chain(&mut self, network: &Network, chain: &Chain, image: Pixels, threads: usize) {
         let last = &network.steps[chain.steps.end - 1];
         let layout = network.values[last.output.0];
         let slot = network.slots[last.output.0];

@@ -5,8 +5,8 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Bf16Conv2d, Clamp, ConvertPixels, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
-    PackedWinograd, PoolKind,
+    Activation, Clamp, ConvertPixels, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind, RoundedConv2d,
+    RoundedMatrix,
 };
 
 use super::chain::RowWindow;
@@ -54,8 +54,8 @@ pub(super) enum Kernel {
         ending: Ending,
     },
     /// A convolution with inputs and weights rounded.
-    Bf16Convolution {
-        weights: PackedBf16Matrix,
+    RoundedConvolution {
+        weights: RoundedMatrix,
         kernel: [usize; 2],
         strides: [usize; 2],
         ending: Ending,
@@ -107,17 +107,17 @@ impl Kernel {
         match self {
             Kernel::Convolution { weights, .. } => weights.size_bytes(),
             Kernel::Winograd { weights, .. } => weights.size_bytes(),
-            Kernel::Bf16Convolution { weights, .. } => weights.size_bytes(),
+            Kernel::RoundedConvolution { weights, .. } => weights.size_bytes(),
             Kernel::Depthwise { weights, .. } => weights.size_bytes(),
             _ => 0,
         }
     }
 
-    /// Pairs of bf16 numbers that it needs room for.
+    /// Words of 32 bits that it needs room for.
     pub(super) fn rounded_len(&self) -> usize {
         match self {
-            Kernel::Bf16Convolution { weights, kernel, strides, .. } => {
-                Bf16Conv2d::scratch_len(weights, *kernel, *strides)
+            Kernel::RoundedConvolution { weights, kernel, strides, .. } => {
+                RoundedConv2d::scratch_len(weights, *kernel, *strides)
             }
             _ => 0,
         }
@@ -130,8 +130,12 @@ impl Kernel {
             Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
             Kernel::Convolution { .. } => "convolution",
             Kernel::Winograd { .. } => "winograd",
-            Kernel::Bf16Convolution { kernel: [1, 1], .. } => "bf16 pointwise",
-            Kernel::Bf16Convolution { .. } => "bf16 convolution",
+            Kernel::RoundedConvolution { weights, kernel, .. } => match (weights, *kernel == [1, 1]) {
+                (RoundedMatrix::Bf16(_), true) => "bf16 pointwise",
+                (RoundedMatrix::Bf16(_), false) => "bf16 convolution",
+                (RoundedMatrix::Int8(_), true) => "int8 pointwise",
+                (RoundedMatrix::Int8(_), false) => "int8 convolution",
+            },
             Kernel::Depthwise { .. } => "depthwise",
             Kernel::Elementwise { .. } => "elementwise",
             Kernel::Multiply => "multiply",
@@ -169,7 +173,7 @@ impl Kernel {
     pub(super) fn row_window(&self, padding: usize) -> Option<RowWindow> {
         match self {
             Kernel::Convolution { kernel: [size, _], strides: [stride, _], .. }
-            | Kernel::Bf16Convolution { kernel: [size, _], strides: [stride, _], .. } => {
+            | Kernel::RoundedConvolution { kernel: [size, _], strides: [stride, _], .. } => {
                 Some(RowWindow { size: *size, stride: *stride, before: padding })
             }
             Kernel::Depthwise { weights, strides: [stride, _], .. } => {
@@ -190,8 +194,8 @@ impl Kernel {
     pub(super) fn run_rows(&self, band: &Band, work: &mut Work, rows: &mut [f32]) {
         match self {
             Kernel::Convert(conversion) => convert(conversion, band, rows),
-            Kernel::Bf16Convolution { weights, kernel, strides, ending } => {
-                band.bf16_convolution(weights, [*kernel, *strides], *ending, &mut work.rounded, rows);
+            Kernel::RoundedConvolution { weights, kernel, strides, ending } => {
+                band.rounded_convolution(weights, [*kernel, *strides], *ending, &mut work.rounded, rows);
             }
             Kernel::Convolution { weights, kernel, strides, ending } => {
                 band.convolution(weights, *kernel, *strides, *ending, rows);

@@ -7,8 +7,8 @@ use engraft_graph::{
     Shape, Tensor, same_padding,
 };
 use engraft_kernels::{
-    Bf16Unit, ConvertPixels, InstructionSet, MatrixView, PackedBf16Matrix, PackedDepthwise, PackedMatrix,
-    PackedWinograd, PoolKind,
+    Bf16Unit, ByteScale, ConvertPixels, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix,
+    PackedDepthwise, PackedInt8Matrix, PackedMatrix, PackedWinograd, PoolKind, RoundedMatrix,
 };
 
 use super::affine::Affine;
@@ -19,7 +19,7 @@ use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
 use super::winograd;
-use super::{Banding, PlanOptions, Precision};
+use super::{Banding, Calibration, PlanOptions, Precision};
 use crate::EngineError;
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
@@ -30,6 +30,7 @@ pub(super) fn lower(
     graph: &Graph,
     weights: &NamedTensors,
     options: &PlanOptions,
+    calibration: &Calibration,
 ) -> Result<(Network, Shape), EngineError> {
     graph.check_weights(weights)?;
     let input_shape = only_input(graph)?;
@@ -38,6 +39,7 @@ pub(super) fn lower(
         weights,
         isa: options.isa,
         precision: options.precision,
+        calibration,
         consumers: Consumers::new(graph),
         views: vec![None; graph.nodes().len()],
         taken_in: vec![false; graph.nodes().len()],
@@ -67,6 +69,7 @@ struct Lowering<'a> {
     weights: &'a NamedTensors,
     isa: InstructionSet,
     precision: Precision,
+    calibration: &'a Calibration,
     consumers: Consumers,
     /// What each node has become, once it is lowered.
     views: Vec<Option<View>>,
@@ -226,9 +229,9 @@ impl<'a> Lowering<'a> {
                 Kernel::Winograd { weights, ending }
             }
             Op::Conv2d(Conv2d { kernel, strides, .. }) => {
-                self.convolution(node, inputs[0], [*kernel, *strides], [&scale, &offset], ending)
+                self.convolution(node, inputs[0], [*kernel, *strides], [&scale, &offset], ending)?
             }
-            Op::Dense(_) => self.convolution(node, inputs[0], [[1, 1]; 2], [&scale, &offset], ending),
+            Op::Dense(_) => self.convolution(node, inputs[0], [[1, 1]; 2], [&scale, &offset], ending)?,
             Op::DepthwiseConv2d(conv) => {
                 let filters = self.weight(node, "kernel").to_f32();
                 let bias = Some(&offset[..]);
@@ -304,16 +307,47 @@ impl<'a> Lowering<'a> {
         [kernel, strides]: [[usize; 2]; 2],
         [scale, bias]: [&[f32]; 2],
         ending: Ending,
-    ) -> Kernel {
-        if self.precision.rounds(node, &self.values[input.value.0], self.isa.lanes()) {
-            let values = self.weight(node, "kernel").to_f32();
-            let matrix = MatrixView::row_major(&values, values.len() / scale.len(), scale.len());
-            let unit = Bf16Unit::best(self.isa);
-            let weights = PackedBf16Matrix::pack(unit, kernel[0] * kernel[1], matrix, scale, bias);
-            return Kernel::Bf16Convolution { weights, kernel, strides, ending };
+    ) -> Result<Kernel, EngineError> {
+        if let Some(weights) = self.rounded(node, input, kernel, scale, bias)? {
+            return Ok(Kernel::RoundedConvolution { weights, kernel, strides, ending });
         }
         let weights = self.pack_convolution(node, input, scale, bias);
-        Kernel::Convolution { weights, kernel, strides, ending }
+        Ok(Kernel::Convolution { weights, kernel, strides, ending })
+    }
+
+    /// The weights of a convolution that is rounded at the plan's precision.
+    fn rounded(
+        &self,
+        node: &Node,
+        input: View,
+        kernel: [usize; 2],
+        scale: &[f32],
+        bias: &[f32],
+    ) -> Result<Option<RoundedMatrix>, EngineError> {
+        if !self.precision.rounds(node, &self.values[input.value.0], self.isa.lanes()) {
+            return Ok(None);
+        }
+        let values = self.weight(node, "kernel").to_f32();
+        let matrix = MatrixView::row_major(&values, values.len() / scale.len(), scale.len());
+        let taps = kernel[0] * kernel[1];
+        Ok(match self.precision {
+            Precision::F32 => None,
+            Precision::Bf16 => {
+                let unit = Bf16Unit::best(self.isa);
+                Some(RoundedMatrix::Bf16(PackedBf16Matrix::pack(unit, taps, matrix, scale, bias)))
+            }
+            Precision::Int8 if matrix.rows > PackedInt8Matrix::MOST_ROWS => None,
+            Precision::Int8 => {
+                let [low, high] = self.calibration.range(&node.name)?;
+                let scaled = values.iter().zip(scale.iter().cycle()).map(|(value, scale)| value * scale);
+                // A byte cannot say that a number is none.
+                if !scaled.chain(bias.iter().copied()).all(f32::is_finite) {
+                    return Err(EngineError::NotFinite { node: node.name.clone() });
+                }
+                let (unit, input) = (Int8Unit::best(self.isa), ByteScale::covering(low, high));
+                Some(RoundedMatrix::Int8(PackedInt8Matrix::pack(unit, input, taps, matrix, scale, bias)))
+            }
+        })
     }
 
     fn pack_convolution(&self, node: &Node, input: View, scale: &[f32], bias: &[f32]) -> PackedMatrix {

@@ -57,7 +57,7 @@ pub(super) struct Network {
     pub transformed_len: usize,
     /// Elements needed to keep the rows of the first, second, .. step of any chain.
     pub kept_lens: Vec<usize>,
-    /// Pairs of bf16 numbers that any step needs room for.
+    /// Words of 32 bits that any step needs room for.
     pub rounded_len: usize,
 }
 

@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use engraft_graph::{Node, Op};
+use engraft_kernels::{Bf16Unit, InstructionSet, Int8Unit};
 
 use super::layout::Layout;
 use crate::EngineError;
 
-/// What convolutions multiply. Sums, and everything else, are in single precision.
+/// What convolutions multiply. Everything else is in single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Single precision.
@@ -17,17 +18,31 @@ pub enum Precision {
     /// Weights and inputs rounded to bf16: 8 bits of significand. The first convolution and those on a single pixel, of
     /// which squeeze-and-excite and heads consist, stay in single precision.
     Bf16,
+    /// Weights and inputs rounded to bytes, in the same convolutions: weights by steps of each output channel, inputs by steps
+    /// that a [`Calibration`](crate::Calibration) gives. Sums are exact.
+    Int8,
 }
 
 impl Precision {
     /// All there are, by the names that are parsed.
-    pub const ALL: [Precision; 2] = [Precision::F32, Precision::Bf16];
+    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
-    /// Its name: `f32` or `bf16`.
+    /// Its name: `f32`, `bf16` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
             Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+        }
+    }
+
+    /// What multiplies at this precision beside an instruction set, and whether that is an instruction made for it; none of
+    /// single precision.
+    pub(super) fn unit(self, isa: InstructionSet) -> Option<(&'static str, bool)> {
+        match self {
+            Precision::F32 => None,
+            Precision::Bf16 => Some(Bf16Unit::best(isa)).map(|unit| (unit.name(), unit.has_instructions())),
+            Precision::Int8 => Some(Int8Unit::best(isa)).map(|unit| (unit.name(), unit.has_instructions())),
         }
     }
 
@@ -35,7 +50,7 @@ impl Precision {
     pub(super) fn rounds(self, node: &Node, input: &Layout, lanes: usize) -> bool {
         // The pixels of an image are few and unpadded, and rounding them loses most.
         let is_map = input.height * input.width > 1 && input.pixel_len.is_multiple_of(lanes);
-        self == Precision::Bf16 && is_map && matches!(node.op, Op::Conv2d(_) | Op::Dense(_))
+        self != Precision::F32 && is_map && matches!(node.op, Op::Conv2d(_) | Op::Dense(_))
     }
 }
 

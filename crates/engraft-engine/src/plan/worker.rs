@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engraft_kernels::{AlignedBuffer, Bf16Pair};
+use engraft_kernels::AlignedBuffer;
 
 use super::network::Network;
 
@@ -55,8 +55,8 @@ pub(super) struct Scratch {
 pub(super) struct Work {
     /// The transformed input and the products of a convolution by Winograd's algorithm.
     pub transformed: AlignedBuffer,
-    /// The input of a bf16 convolution, some rows at a time.
-    pub rounded: AlignedBuffer<Bf16Pair>,
+    /// The input of a rounded convolution, some rows at a time.
+    pub rounded: AlignedBuffer<u32>,
 }
 
 impl Work {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
+mod calibration;
 mod nets;
 mod precision;
 mod random;
@@ -11,7 +12,7 @@ mod winograd;
 
 use std::collections::HashSet;
 
-use engraft_engine::{Banding, EngineError, Plan, PlanOptions};
+use engraft_engine::{Banding, Calibration, EngineError, Plan, PlanOptions, Precision};
 use engraft_graph::{Graph, GraphBuilder, NamedTensors, Shape, Tensor, TensorData};
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
@@ -76,11 +77,20 @@ fn networks_drawn_at_random_equal_their_definition() {
 /// Whether steps run together or not makes no difference.
 fn check_bandings(graph: &Graph, weights: &NamedTensors, options: &PlanOptions, image: &[u8], want: &[f32]) {
     for banding in [Banding::Always, Banding::Never] {
-        let plan = Plan::compile(graph, weights, &PlanOptions { banding, ..*options }).unwrap();
+        let plan = compiled(graph, weights, &PlanOptions { banding, ..*options }, image);
         let mut got = vec![f32::NAN; want.len()];
         plan.run_u8(&[image], &mut got).unwrap();
         assert_eq!(got, want, "{banding:?}");
     }
+}
+
+/// A plan, calibrated by that image if its precision needs it.
+fn compiled(graph: &Graph, weights: &NamedTensors, options: &PlanOptions, image: &[u8]) -> Plan {
+    let calibration = match options.precision {
+        Precision::Int8 => Calibration::measure_u8(graph, weights, options.isa, &[image]).unwrap(),
+        _ => Calibration::default(),
+    };
+    Plan::compile_calibrated(graph, weights, options, &calibration).unwrap()
 }
 
 #[test]

@@ -1,42 +1,53 @@
-//! Plans that round to bf16, against the definition and against themselves.
+//! Plans that round to bf16 or to bytes, against the definition and against themselves.
 
 use engraft_engine::{Banding, EngineError, Plan, PlanOptions, Precision};
 use engraft_graph::Padding;
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
 
-use super::{check_bandings, check_threads_and_batches, floats, nets, reference};
+use super::{check_bandings, check_threads_and_batches, compiled, floats, nets, reference};
 
-/// Of the largest element: a few layers' roundings to 8 bits, 1 in 256 at most each, of which most cancel out.
-const LOOSE: f32 = 0.02;
+/// Of the largest element: a few layers' roundings to 8 bits of significand, 1 in 256 at most each, or to bytes, 1 in 510 of a
+/// layer's largest input, of which most cancel out.
+const LOOSE: &[(Precision, f32)] = &[(Precision::Bf16, 0.02), (Precision::Int8, 0.03)];
 
-fn options(isa: InstructionSet) -> PlanOptions {
-    PlanOptions { precision: Precision::Bf16, ..PlanOptions::new(isa) }
+fn options(precision: Precision, isa: InstructionSet) -> PlanOptions {
+    PlanOptions { precision, ..PlanOptions::new(isa) }
+}
+
+/// All that round, on every instruction set.
+fn rounding() -> impl Iterator<Item = PlanOptions> {
+    let precisions = [Precision::Bf16, Precision::Int8].into_iter();
+    precisions
+        .flat_map(|precision| InstructionSet::available().into_iter().map(move |isa| options(precision, isa)))
 }
 
 #[test]
 fn rounded_networks_are_near_their_definition_on_every_instruction_set() {
-    let mut rounded_networks = 0;
-    for (name, net) in nets::ALL {
-        let graph = net().unwrap();
-        let weights = nets::weights(&graph);
-        for isa in InstructionSet::available() {
-            println!("{name}, {}", isa.name());
-            let plan = Plan::compile(&graph, &weights, &options(isa)).unwrap();
-            let image = noise_u8(1, plan.input_shape().len());
-            let want = reference::run(&graph, &weights, &floats(&image));
-            let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-            let mut got = vec![f32::NAN; want.len()];
-            plan.run_u8(&[&image], &mut got).unwrap();
-            assert_close(&got, &want, Tolerance::abs(LOOSE * largest));
-            check_bandings(&graph, &weights, &options(isa), &image, &got);
-            let mut exact = vec![f32::NAN; want.len()];
-            let single = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
-            single.run_u8(&[&image], &mut exact).unwrap();
-            rounded_networks += usize::from(exact != got);
+    for &(precision, loose) in LOOSE {
+        let mut rounded_networks = 0;
+        for (name, net) in nets::ALL {
+            let graph = net().unwrap();
+            let weights = nets::weights(&graph);
+            for isa in InstructionSet::available() {
+                println!("{name}, {precision}, {}", isa.name());
+                let options = options(precision, isa);
+                let image = noise_u8(1, graph.nodes()[0].shape.len());
+                let plan = compiled(&graph, &weights, &options, &image);
+                let want = reference::run(&graph, &weights, &floats(&image));
+                let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                let mut got = vec![f32::NAN; want.len()];
+                plan.run_u8(&[&image], &mut got).unwrap();
+                assert_close(&got, &want, Tolerance::abs(loose * largest));
+                check_bandings(&graph, &weights, &options, &image, &got);
+                let mut exact = vec![f32::NAN; want.len()];
+                let single = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
+                single.run_u8(&[&image], &mut exact).unwrap();
+                rounded_networks += usize::from(exact != got);
+            }
         }
+        assert!(rounded_networks > nets::ALL.len(), "{rounded_networks}");
     }
-    assert!(rounded_networks > nets::ALL.len(), "{rounded_networks}");
 }
 
 #[test]
@@ -44,9 +55,10 @@ fn rounded_results_do_not_depend_on_threads_batches_or_places() {
     for net in [nets::inverted_residuals([96, 90, 3]), nets::wide_maps()] {
         let graph = net.unwrap();
         let weights = nets::weights(&graph);
-        for isa in InstructionSet::available() {
+        let image = noise_u8(0, graph.nodes()[0].shape.len());
+        for options in rounding() {
             for banding in [Banding::Automatic, Banding::Always] {
-                let plan = Plan::compile(&graph, &weights, &PlanOptions { banding, ..options(isa) }).unwrap();
+                let plan = compiled(&graph, &weights, &PlanOptions { banding, ..options }, &image);
                 check_threads_and_batches(&plan);
             }
         }
@@ -64,12 +76,14 @@ fn the_first_convolution_and_heads_stay_in_single_precision() {
     let graph = net.finish(x).unwrap();
     let weights = nets::weights(&graph);
     let image = noise_u8(1, graph.nodes()[0].shape.len());
-    let [single, rounded] = [PlanOptions::new(isa), options(isa)].map(|options| {
+    let [single, bf16, int8] = Precision::ALL.map(|precision| {
         let mut out = vec![f32::NAN; 5];
-        Plan::compile(&graph, &weights, &options).unwrap().run_u8(&[&image], &mut out).unwrap();
+        // Without a calibration: nothing asks for one.
+        let plan = Plan::compile(&graph, &weights, &options(precision, isa)).unwrap();
+        plan.run_u8(&[&image], &mut out).unwrap();
         out
     });
-    assert_eq!(single, rounded);
+    assert_eq!([&bf16, &int8], [&single; 2]);
 }
 
 #[test]
@@ -78,12 +92,12 @@ fn precisions_are_named() {
         assert_eq!(precision.name().parse(), Ok(precision));
     }
     let error: EngineError = "f64".parse::<Precision>().unwrap_err();
-    assert_eq!(error.to_string(), "precision `f64` is unknown, expected f32 or bf16");
+    assert_eq!(error.to_string(), "precision `f64` is unknown, expected f32, bf16 or int8");
     let graph = nets::wide_maps().unwrap();
     let portable = InstructionSet::named("portable").unwrap();
-    let name = |options: &PlanOptions| {
-        Plan::compile(&graph, &nets::weights(&graph), options).unwrap().precision_name()
-    };
-    assert_eq!(name(&PlanOptions::new(portable)), "f32");
-    assert_eq!(name(&options(portable)), "bf16 by single");
+    let image = noise_u8(1, graph.nodes()[0].shape.len());
+    let names = Precision::ALL.map(|precision| {
+        compiled(&graph, &nets::weights(&graph), &options(precision, portable), &image).precision_name()
+    });
+    assert_eq!(names, ["f32", "bf16 by single", "int8 by plain"]);
 }

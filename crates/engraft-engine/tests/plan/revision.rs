@@ -4,12 +4,12 @@
 //! nothing about whether results are right; the other tests do. After a change that is meant, give the revision a new
 //! number and put the digests that this test prints here.
 
-use engraft_engine::{ENGINE_REVISION, Plan, PlanOptions, Precision};
+use engraft_engine::{ENGINE_REVISION, PlanOptions, Precision};
 use engraft_graph::{Activation, Graph, Op};
 use engraft_kernels::InstructionSet;
 use engraft_testing::noise_u8;
 
-use super::{nets, winograd};
+use super::{compiled, nets, winograd};
 
 /// The revision that the digests belong to.
 const REVISION: &str = "engraft-engine 4";
@@ -45,9 +45,9 @@ fn digest_of_all(isa: InstructionSet, precision: Precision) -> (&'static str, St
     let mut digest = 0xcbf2_9ce4_8422_2325_u64;
     let graphs = nets::ALL.iter().map(|(_, net)| net().unwrap()).filter(|graph| !has_softmax(graph));
     for graph in graphs.chain([winograd::net().unwrap()]) {
-        let plan = Plan::compile(&graph, &nets::weights(&graph), &options).unwrap();
+        let image = noise_u8(1, graph.nodes()[0].shape.len());
+        let plan = compiled(&graph, &nets::weights(&graph), &options, &image);
         name = plan.precision_name();
-        let image = noise_u8(1, plan.input_shape().len());
         let mut out = vec![f32::NAN; plan.output_shape().len()];
         plan.run_one_u8(&mut plan.worker(), &image, &mut out).unwrap();
         for byte in out.iter().flat_map(|value| value.to_bits().to_le_bytes()) {

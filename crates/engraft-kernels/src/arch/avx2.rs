@@ -1,10 +1,12 @@
 //! AVX2 and FMA, 256-bit vectors.
 
 use std::arch::x86_64::{
-    __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtps_epi32,
-    _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
+    __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_packs_epi32, _mm_packus_epi16,
+    _mm_prefetch, _mm_storel_epi64, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256,
+    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtps_epi32, _mm256_div_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_max_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi16,
+    _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps,
 };
 
 use super::{Isa, SimdOp};
@@ -98,6 +100,38 @@ impl Isa for Avx2 {
     fn even_halves(self, pairs: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves the instructions.
         unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs))) }
+    }
+
+    #[inline(always)]
+    fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let [a, b, c] = [a, b, c].map(|x| _mm256_castps_si256(x));
+            // As whole numbers of 16 bits: two products of bytes do not fit into one of them, but into 32 bits.
+            let even = _mm256_madd_epi16(
+                _mm256_and_si256(a, _mm256_set1_epi32(0x00ff_00ff)),
+                _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(b)),
+            );
+            let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(a), _mm256_srai_epi16::<8>(b));
+            _mm256_castsi256_ps(_mm256_add_epi32(c, _mm256_add_epi32(even, odd)))
+        }
+    }
+
+    #[inline(always)]
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm256_cvtepi32_ps(_mm256_castps_si256(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes_ptr(self, x: Self::Vector, to: *mut u8) {
+        // SAFETY: `self` proves the instructions; the caller vouches for the bytes.
+        unsafe {
+            let whole = _mm256_cvtps_epi32(x);
+            let (low, high) = (_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            let halves = _mm_packs_epi32(low, high);
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
+        }
     }
 
     #[inline(always)]

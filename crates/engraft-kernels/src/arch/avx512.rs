@@ -1,30 +1,47 @@
-//! AVX-512 (F, VL, BW, DQ), 512-bit vectors; with or without the products of bf16 (BF16).
+//! AVX-512 (F, VL, BW, DQ), 512-bit vectors; alone, or with the products of bf16 (BF16) or of bytes (VNNI).
 
 use std::arch::x86_64::{
-    __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps,
-    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_div_ps,
-    _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-    _mm512_storeu_ps,
+    __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch,
+    _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_cvtps_epi32,
+    _mm512_div_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_madd_epi16, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi16,
+    _mm512_srli_epi16, _mm512_storeu_ps,
 };
 
 use std::mem::transmute;
 
 use super::{Isa, SimdOp, bf16};
 
-/// Proof that the processor has AVX-512 (F, VL, BW, DQ), and BF16 if `BF16`. Only `detect` makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Avx512<const BF16: bool = false>(());
+/// Nothing beyond the features that are always there.
+pub(super) const PLAIN: u8 = 0;
+/// The products of bf16.
+pub(super) const BF16: u8 = 1;
+/// The products of bytes.
+pub(super) const VNNI: u8 = 2;
 
-impl Avx512<true> {
+/// Proof that the processor has AVX-512 (F, VL, BW, DQ), and what `MORE` names. Only `detect` makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Avx512<const MORE: u8 = PLAIN>(());
+
+impl Avx512<BF16> {
     /// The proof, if the processor can give it.
-    pub(super) fn detect() -> Option<Avx512<true>> {
-        let found = Avx512::<false>::detect().is_some() && is_x86_feature_detected!("avx512bf16");
+    pub(super) fn detect() -> Option<Avx512<BF16>> {
+        let found = Avx512::<PLAIN>::detect().is_some() && is_x86_feature_detected!("avx512bf16");
         found.then_some(Avx512(()))
     }
 }
 
-impl Avx512<false> {
+impl Avx512<VNNI> {
+    /// The proof, if the processor can give it.
+    pub(super) fn detect() -> Option<Avx512<VNNI>> {
+        let found = Avx512::<PLAIN>::detect().is_some() && is_x86_feature_detected!("avx512vnni");
+        found.then_some(Avx512(()))
+    }
+}
+
+impl Avx512<PLAIN> {
     /// The proof, if the processor can give it.
     pub(super) fn detect() -> Option<Avx512> {
         let found = is_x86_feature_detected!("avx512f")
@@ -37,7 +54,7 @@ impl Avx512<false> {
     }
 }
 
-impl<const BF16: bool> Isa for Avx512<BF16> {
+impl<const MORE: u8> Isa for Avx512<MORE> {
     type Vector = __m512;
     const LANES: usize = 16;
     const TILE_ROWS: &'static [usize] = &[12, 12, 8];
@@ -114,7 +131,7 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 
     #[inline(always)]
     fn dot_pairs(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
-        if BF16 {
+        if MORE == BF16 {
             // SAFETY: `self` proves the instruction; both types are 512 bits of any value.
             return unsafe {
                 _mm512_dpbf16_ps(c, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b))
@@ -125,11 +142,41 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 
     #[inline(always)]
     fn round_pairs(self, first: Self::Vector, second: Self::Vector) -> Self::Vector {
-        if BF16 {
+        if MORE == BF16 {
             // SAFETY: `self` proves the instruction; both types are 512 bits of any value.
             return unsafe { transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first)) };
         }
         bf16::round_pairs(self, first, second)
+    }
+
+    #[inline(always)]
+    fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let [a, b, c] = [a, b, c].map(|x| _mm512_castps_si512(x));
+            if MORE == VNNI {
+                return _mm512_castsi512_ps(_mm512_dpbusd_epi32(c, a, b));
+            }
+            // As whole numbers of 16 bits: two products of bytes do not fit into one of them, but into 32 bits.
+            let even = _mm512_madd_epi16(
+                _mm512_and_si512(a, _mm512_set1_epi32(0x00ff_00ff)),
+                _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(b)),
+            );
+            let odd = _mm512_madd_epi16(_mm512_srli_epi16::<8>(a), _mm512_srai_epi16::<8>(b));
+            _mm512_castsi512_ps(_mm512_add_epi32(c, _mm512_add_epi32(even, odd)))
+        }
+    }
+
+    #[inline(always)]
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes_ptr(self, x: Self::Vector, to: *mut u8) {
+        // SAFETY: `self` proves the instructions; the caller vouches for the bytes.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x))) }
     }
 
     #[inline(always)]
@@ -152,9 +199,13 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
-        if BF16 {
+        if MORE == BF16 {
             // SAFETY: `self` proves every feature that the function is compiled with.
             return unsafe { with_bf16_features(self, op) };
+        }
+        if MORE == VNNI {
+            // SAFETY: `self` proves every feature that the function is compiled with.
+            return unsafe { with_vnni_features(self, op) };
         }
         // SAFETY: `self` proves every feature that the function is compiled with.
         unsafe { with_features(self, op) }
@@ -167,7 +218,7 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 /// The processor must have the features named.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 #[inline(never)]
-unsafe fn with_features<O: SimdOp, const BF16: bool>(isa: Avx512<BF16>, op: O) -> O::Output {
+unsafe fn with_features<O: SimdOp, const MORE: u8>(isa: Avx512<MORE>, op: O) -> O::Output {
     op.eval(isa)
 }
 
@@ -175,6 +226,14 @@ unsafe fn with_features<O: SimdOp, const BF16: bool>(isa: Avx512<BF16>, op: O) -
 /// The processor must have the features named.
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
 #[inline(never)]
-unsafe fn with_bf16_features<O: SimdOp, const BF16: bool>(isa: Avx512<BF16>, op: O) -> O::Output {
+unsafe fn with_bf16_features<O: SimdOp, const MORE: u8>(isa: Avx512<MORE>, op: O) -> O::Output {
+    op.eval(isa)
+}
+
+/// # Safety
+/// The processor must have the features named.
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")]
+#[inline(never)]
+unsafe fn with_vnni_features<O: SimdOp, const MORE: u8>(isa: Avx512<MORE>, op: O) -> O::Output {
     op.eval(isa)
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: Intel, "Architecture Instruction Set Extensions Programming Reference", `VCVTNE2PS2BF16` and `VDPBF16PS`.
 
-use super::Isa;
+use super::{Element, Isa, Word};
 
 /// Two numbers rounded to bf16: that of the even place in the lower half.
 ///
@@ -46,27 +46,9 @@ fn rounded(x: f32) -> u16 {
     }
 }
 
-/// An element of the left matrix of a product.
-pub(crate) trait Element: Copy {
-    /// A vector of copies of it.
-    fn splat<I: Isa>(self, isa: I) -> I::Vector;
-    /// `x * weights + sum`
-    fn mul_add<I: Isa>(isa: I, x: I::Vector, weights: I::Vector, sum: I::Vector) -> I::Vector;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn splat<I: Isa>(self, isa: I) -> I::Vector {
-        isa.splat(self)
-    }
-
-    #[inline(always)]
-    fn mul_add<I: Isa>(isa: I, x: I::Vector, weights: I::Vector, sum: I::Vector) -> I::Vector {
-        isa.mul_add(x, weights, sum)
-    }
-}
-
 impl Element for Bf16Pair {
+    const HEAD_ROWS: usize = 1;
+
     #[inline(always)]
     fn splat<I: Isa>(self, isa: I) -> I::Vector {
         isa.splat(self.as_number())
@@ -76,6 +58,10 @@ impl Element for Bf16Pair {
     fn mul_add<I: Isa>(isa: I, x: I::Vector, weights: I::Vector, sum: I::Vector) -> I::Vector {
         isa.dot_pairs(x, weights, sum)
     }
+}
+
+impl Word for Bf16Pair {
+    const NUMBERS: usize = 2;
 }
 
 /// Rounds the elements of `from`, whole vectors, and fills the rest of `to`, whole vectors as well, with zeros.

@@ -19,9 +19,9 @@ pub struct Bf16Unit {
 enum Unit {
     /// Tiles; rounding by AVX-512.
     #[cfg(target_arch = "x86_64")]
-    Amx(amx::Amx, avx512::Avx512<true>),
+    Amx(amx::Amx, avx512::Avx512<{ avx512::BF16 }>),
     #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Avx512<true>),
+    Avx512(avx512::Avx512<{ avx512::BF16 }>),
     /// The instruction set's own arithmetic.
     Single,
 }
@@ -108,7 +108,7 @@ impl Bf16Unit {
 /// Those beside `isa` that have instructions for bf16, the fastest first.
 #[cfg(target_arch = "x86_64")]
 fn units_with_instructions(isa: InstructionSet) -> Vec<Unit> {
-    let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<true>::detect()) else {
+    let (Kind::Avx512(_), Some(avx512)) = (isa.0, avx512::Avx512::<{ avx512::BF16 }>::detect()) else {
         return Vec::new();
     };
     let amx = amx::Amx::detect().map(|amx| Unit::Amx(amx, avx512));

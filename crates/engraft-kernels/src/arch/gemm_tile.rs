@@ -17,7 +17,7 @@ pub(crate) struct PanelProduct<'a, E = f32> {
     pub segments: Segments,
     /// Elements between neighbouring elements of a segment.
     pub element_stride: usize,
-    /// The bias, then for each element of the sum its weights: `vectors * LANES` elements each.
+    /// The head, which begins with the bias, then for each element of the sum its weights: `vectors * LANES` elements each.
     pub panel: &'a [E],
     /// What will be read next, to be fetched into the cache meanwhile.
     pub next_panel: &'a [E],
@@ -62,7 +62,10 @@ impl<E: Element> PanelProduct<'_, E> {
         let (width, sum_len) = (self.vectors * I::LANES, count.saturating_mul(len));
         assert!((1..=I::TILE_ROWS.len()).contains(&self.vectors), "a panel of {} vectors", self.vectors);
         assert!(self.columns <= width);
-        assert!(self.panel.len() >= sum_len.saturating_add(1).saturating_mul(width), "panel too short");
+        assert!(
+            self.panel.len() >= sum_len.saturating_add(E::HEAD_ROWS).saturating_mul(width),
+            "panel too short"
+        );
         let segment = len.saturating_sub(1).saturating_mul(self.element_stride).saturating_add(1);
         let window =
             if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(segment) };
@@ -217,8 +220,8 @@ unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
     mut ahead: Ahead<E>,
 ) -> [[I::Vector; V]; R] {
     let (row_stride, element_stride) = (product.input_layout.row_stride, product.element_stride);
-    let mut weights = product.panel.as_ptr().cast::<f32>().wrapping_add(V * I::LANES);
-    // SAFETY: the panel holds one row of bias and one for each element of the sum, and the windows of all `R` rows lie
+    let mut weights = product.panel.as_ptr().cast::<f32>().wrapping_add(E::HEAD_ROWS * V * I::LANES);
+    // SAFETY: the panel holds the rows of its head and one for each element of the sum, and the windows of all `R` rows lie
     // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
     unsafe {
         for segment in 0..product.segments.count {
@@ -262,7 +265,7 @@ pub(super) unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) 
     row
 }
 
-/// Adds the residual, limits and stores a tile whose first row is `[run, row]`.
+/// Finishes the sums, adds the residual, limits and stores a tile whose first row is `[run, row]`.
 ///
 /// Every loop over the sums is short and without branches, so that the compiler unrolls it and keeps them in registers;
 /// a panel with fewer columns than its width takes a detour through `detour`.
@@ -270,13 +273,15 @@ pub(super) unsafe fn load_row<I: Isa, const V: usize>(isa: I, from: *const f32) 
 /// # Safety
 /// `output` must be where that row starts, with `R` rows to go in its run.
 #[inline(always)]
-pub(super) unsafe fn finish<I: Isa, E, const R: usize, const V: usize>(
+pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
     isa: I,
     product: &PanelProduct<E>,
-    mut sums: [[I::Vector; V]; R],
+    sums: [[I::Vector; V]; R],
     [run, row]: [usize; 2],
     output: *mut f32,
 ) {
+    // SAFETY: `check` has seen that the panel holds the rows of its head.
+    let mut sums = unsafe { E::finished(isa, product.panel.as_ptr().cast(), sums) };
     let width = V * I::LANES;
     let ragged = product.columns < width;
     let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();

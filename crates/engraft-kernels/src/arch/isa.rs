@@ -45,6 +45,17 @@ pub(crate) trait Isa: Copy {
         bf16::round_pairs(self, first, second)
     }
 
+    /// `c` and the products of four bytes without sign in `a` with four signed ones in `b`, added up as whole numbers of 32 bits
+    /// that wrap around. Exact: there is no limit that sums of products are held to on their way.
+    fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The nearest number to the whole number of 32 bits that an element's bits stand for.
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector;
+    /// Rounds numbers in `0..=255` to bytes, to the even one of two.
+    ///
+    /// # Safety
+    /// `LANES` bytes from `to` on must be writable.
+    unsafe fn store_bytes_ptr(self, x: Self::Vector, to: *mut u8);
+
     /// Asks for the cache line of `at`, wherever that is; does nothing where there is no such instruction.
     fn prefetch(self, at: *const f32);
 

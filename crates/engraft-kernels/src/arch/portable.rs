@@ -13,6 +13,18 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
+/// The whole number that an element's bits stand for.
+#[inline(always)]
+fn bits(x: f32) -> i32 {
+    x.to_bits().cast_signed()
+}
+
+/// An element whose bits stand for a whole number.
+#[inline(always)]
+fn whole(x: i32) -> f32 {
+    f32::from_bits(x.cast_unsigned())
+}
+
 impl Isa for Portable {
     type Vector = [f32; LANES];
     const LANES: usize = LANES;
@@ -74,6 +86,27 @@ impl Isa for Portable {
     #[inline(always)]
     fn even_halves(self, pairs: Self::Vector) -> Self::Vector {
         pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
+    }
+
+    #[inline(always)]
+    fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        let products = zip(a, b, |a, b| {
+            let (a, b) = (a.to_bits().to_ne_bytes(), b.to_bits().to_ne_bytes());
+            let product = |at: usize| i32::from(a[at]) * i32::from(b[at].cast_signed());
+            whole(product(0) + product(1) + product(2) + product(3))
+        });
+        zip(products, c, |x, c| whole(bits(x).wrapping_add(bits(c))))
+    }
+
+    #[inline(always)]
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
+        x.map(|x| bits(x) as f32)
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes_ptr(self, x: Self::Vector, to: *mut u8) {
+        // SAFETY: the caller vouches for `LANES` writable bytes.
+        unsafe { to.cast::<[u8; LANES]>().write(x.map(|x| x.round_ties_even() as u8)) }
     }
 
     #[inline(always)]

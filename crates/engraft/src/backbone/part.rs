@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use engraft_data::{DECODER_REVISION, Digest, Standardizer};
-use engraft_engine::{ENGINE_REVISION, EngineError, Plan, PlanOptions, Precision};
+use engraft_engine::{Calibration, ENGINE_REVISION, EngineError, Plan, PlanOptions, Precision};
 use engraft_graph::{Graph, GraphBuilder, NamedTensors, Op};
 use engraft_train::{FeatureNetwork, FeatureSpace, Progress};
 use engraft_zoo::{BackboneSpec, Ending, GraphSettings, Source};
@@ -31,6 +31,8 @@ pub(crate) struct BackbonePart {
     pub graph: Graph,
     pub weights: NamedTensors,
     pub plan: Plan,
+    /// The ranges that int8 needs, where they were measured.
+    pub calibration: Option<Calibration>,
     /// What is done to the values of an image before; else the network takes its levels, 0..255.
     pub standardizer: Option<Standardizer>,
 }
@@ -55,7 +57,7 @@ impl BackbonePart {
             input_size: opened.spec.preprocessing.input_side_px,
             features: opened.spec.feature_len,
         };
-        BackbonePart::compile(info, opened.graph, opened.weights, Precision::F32).map_err(Error::Engine)
+        BackbonePart::compile(info, opened.graph, opened.weights, Precision::F32, None).map_err(Error::Engine)
     }
 
     /// A network with its weights.
@@ -64,10 +66,13 @@ impl BackbonePart {
         graph: Graph,
         weights: NamedTensors,
         precision: Precision,
+        calibration: Option<Calibration>,
     ) -> Result<BackbonePart, EngineError> {
         let options = PlanOptions { precision, ..PlanOptions::from_env()? };
-        let plan = Plan::compile(&graph, &weights, &options)?;
-        Ok(BackbonePart { info, graph, weights, plan, standardizer: None })
+        let ranges = calibration.as_ref();
+        let plan =
+            Plan::compile_calibrated(&graph, &weights, &options, ranges.unwrap_or(&Calibration::default()))?;
+        Ok(BackbonePart { info, graph, weights, plan, calibration, standardizer: None })
     }
 
     /// The same network behind a standardisation of its input.
@@ -77,8 +82,13 @@ impl BackbonePart {
 
     /// The same network, its convolutions computed with another precision.
     pub fn at_precision(self, precision: Precision) -> Result<BackbonePart, EngineError> {
-        let part = BackbonePart::compile(self.info, self.graph, self.weights, precision)?;
+        let part = BackbonePart::compile(self.info, self.graph, self.weights, precision, self.calibration)?;
         Ok(part.standardized(self.standardizer))
+    }
+
+    /// The same network in int8, by the ranges that it has for some images.
+    pub fn calibrated(self, calibration: Calibration) -> Result<BackbonePart, EngineError> {
+        BackbonePart { calibration: Some(calibration), ..self }.at_precision(Precision::Int8)
     }
 
     /// The same network with every value of its last map as its features, instead of the mean of each channel.
@@ -97,7 +107,7 @@ impl BackbonePart {
         let output = net.flatten("flatten", map)?;
         let graph = net.finish(output)?;
         let info = PartInfo { features: graph.output_shape().len(), ..self.info };
-        Ok(BackbonePart::compile(info, graph, self.weights, self.plan.precision())?)
+        Ok(BackbonePart::compile(info, graph, self.weights, self.plan.precision(), self.calibration)?)
     }
 
     /// The same network for images of another height and width, in pixels.
@@ -110,7 +120,8 @@ impl BackbonePart {
         };
         settings.official_weights = self.graph == spec.graph_with(&settings)?;
         let graph = spec.graph_with(&GraphSettings { input_px, ..settings })?;
-        Ok(BackbonePart::compile(self.info, graph, self.weights, self.plan.precision())?)
+        let (precision, calibration) = (self.plan.precision(), self.calibration);
+        Ok(BackbonePart::compile(self.info, graph, self.weights, precision, calibration)?)
     }
 
     /// Size of its weights in the types in which they were loaded, in bytes.
@@ -123,6 +134,18 @@ impl BackbonePart {
     pub fn feature_network(&self, stored: bool) -> FeatureNetwork<'_> {
         let (plan, standardizer) = (&self.plan, self.standardizer.as_ref());
         FeatureNetwork { plan, standardizer, space: self.feature_space(stored) }
+    }
+
+    /// The precision, and what it was calibrated by: other ranges give other features.
+    fn precision_key(&self) -> String {
+        let name = self.plan.precision_name();
+        match &self.calibration {
+            Some(calibration) if self.plan.precision() == Precision::Int8 => {
+                let ranges = calibration.ranges(&self.graph).expect("a plan in int8 has all ranges");
+                format!("{name}, calibrated {}", Digest::of_floats(&ranges))
+            }
+            _ => name,
+        }
     }
 
     fn feature_space(&self, stored: bool) -> FeatureSpace {
@@ -140,7 +163,7 @@ impl BackbonePart {
             filter: String::new(),
             decoder: DECODER_REVISION.to_owned(),
             engine: ENGINE_REVISION.to_owned(),
-            precision: self.plan.precision_name(),
+            precision: self.precision_key(),
             instruction_set: self.plan.isa_name().to_owned(),
             view: "original".to_owned(),
         }

@@ -19,7 +19,7 @@ pub struct Evaluation {
     /// The score.
     #[serde(flatten)]
     pub score: Score,
-    /// What the convolutions of the backbone multiplied: `f32` or `bf16`.
+    /// What the convolutions of the backbone multiplied: `f32`, `bf16` or `int8`.
     pub precision: String,
     /// The views whose mean probabilities were judged, where it was not the untouched image alone.
     pub tta: Option<Views>,

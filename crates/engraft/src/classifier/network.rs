@@ -22,7 +22,7 @@ use engraft_train::{FitOptions, FittedNetwork, Progress, Stop, Store};
 use super::{
     Classifier, TrainOptions,
     choose::Chosen,
-    train::{Trained, Training, find},
+    train::{Trained, Training, at_precision, find},
     train_report::TrainReport,
     views::ChosenViews,
 };
@@ -87,6 +87,10 @@ impl Classifier {
             NetworkInput::Pixels => ChosenViews::judged_only(options)?,
             NetworkInput::Features => ChosenViews::of(options)?,
         };
+        let fits = [job_fit(options)];
+        let backbone = backbone
+            .map(|backbone| at_precision(backbone, &found.data, options, &fits, progress))
+            .transpose()?;
         let job = Job { data: &found.data, options, network, views: views.train.as_ref(), store, progress };
         let Fitted { train, backbone, fitted, head, skipped } = match network.layers.input {
             NetworkInput::Pixels => job.on_pixels()?,

@@ -9,7 +9,7 @@ use std::{
 use engraft_data::{
     DECODER_REVISION, Dataset, Filter, Fit, Part, Skipped, TestSet, augment::Augmentation, scan, scan_test,
 };
-use engraft_engine::ENGINE_REVISION;
+use engraft_engine::{ENGINE_REVISION, Precision};
 use engraft_train::{EmbedTimes, Embedder, Progress, Score, Store, leaks};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error,
-    backbone::Backbone,
+    backbone::{Backbone, CalibrationFiles},
     embedded_part::{self, EmbeddedPart, store_warning},
     manifest::{DataParts, Manifest, NetworkRecord, PartRecord},
     model_file::{FORMAT, Header, Preprocessing, StoredPart},
@@ -38,6 +38,9 @@ pub struct TrainOptions {
     pub fit: Option<Fit>,
     /// The filter images are resized with.
     pub filter: Filter,
+    /// What the backbone's convolutions multiply; `None` for what it has. Int8 is calibrated by up to 64 training images, drawn
+    /// by the seed.
+    pub precision: Option<Precision>,
     /// Folds of cross-validation, at least 2.
     pub folds: usize,
     /// Seed of the folds and of augmented views.
@@ -67,6 +70,7 @@ impl Default for TrainOptions {
             test: None,
             fit: None,
             filter: Filter::Bicubic,
+            precision: None,
             folds,
             seed: 0,
             views: 1,
@@ -100,6 +104,7 @@ impl Classifier {
         let found = find(data, options)?;
         options.class_weights.check(&found.data.classes)?;
         let scanned = Instant::now();
+        let backbone = at_precision(backbone, &found.data, options, fits(options), progress)?;
         let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, views, embedder: &embedder, progress };
         let trained = training.run()?;
@@ -156,6 +161,29 @@ impl Trained {
     }
 }
 
+/// The backbone at the precision asked for, calibrated by training images if it must be.
+pub(super) fn at_precision(
+    backbone: Backbone,
+    data: &Dataset,
+    options: &TrainOptions,
+    fits: &[Fit],
+    progress: &dyn Progress,
+) -> Result<Backbone, Error> {
+    let Some(precision) = options.precision else { return Ok(backbone) };
+    let paths = data.train.iter().map(|sample| sample.path.as_path()).collect();
+    let TrainOptions { filter, seed, .. } = *options;
+    let files = CalibrationFiles { root: &data.root, paths, fits, filter, seed };
+    backbone.at_precision_for(precision, &files, progress)
+}
+
+/// The fits that are tried.
+fn fits(options: &TrainOptions) -> &[Fit] {
+    match options.fit.as_slice() {
+        [] => Fit::ALL,
+        fit => fit,
+    }
+}
+
 fn check(options: &TrainOptions) -> Result<(), Error> {
     if options.folds >= 2 {
         return Ok(());
@@ -201,8 +229,7 @@ pub(super) fn check_classes(data: &Dataset, train: &EmbeddedPart) -> Result<(), 
 impl Training<'_> {
     fn run(&self) -> Result<Trained, Error> {
         let data = &self.found.data;
-        let fits: &[Fit] = self.options.fit.as_slice();
-        let fits = if fits.is_empty() { Fit::ALL } else { fits };
+        let fits = fits(self.options);
         self.refuse_skipped(&data.skipped)?;
         let views = self.views.train.as_ref();
         let train =

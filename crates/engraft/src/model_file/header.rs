@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use engraft_data::Standardizer;
-use engraft_engine::{EngineError, Precision};
+use engraft_engine::{Calibration, EngineError, Precision};
 use engraft_graph::{Graph, NamedTensors, Shape};
 use engraft_train::LinearHead;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub(crate) struct StoredPart {
     /// What is done to the values of an image before, without the directions of whitening, which are a tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standardizer: Option<Standardizer>,
+    /// The ranges that int8 needs, which are a tensor.
+    #[serde(skip)]
+    pub calibration: Option<Calibration>,
 }
 
 impl StoredPart {
@@ -60,6 +63,7 @@ impl StoredPart {
             backbone: part.info.clone(),
             graph: part.graph.clone(),
             standardizer: part.standardizer.clone(),
+            calibration: part.calibration.clone(),
         }
     }
 }
@@ -83,6 +87,15 @@ impl Header {
             part.standardizer =
                 part.standardizer.take().map(|standardizer| standardizer.with_directions(directions));
         }
+    }
+
+    /// Takes in what the file holds as tensors: the ranges of the inputs of each network's convolutions, where it has them.
+    pub fn set_calibrations(&mut self, ranges: Vec<Option<Vec<f32>>>) -> Result<(), ModelProblem> {
+        for (part, ranges) in self.parts.iter_mut().zip(ranges) {
+            part.calibration =
+                ranges.map(|ranges| Calibration::from_ranges(&part.graph, &ranges)).transpose()?;
+        }
+        Ok(())
     }
 
     /// Checks classes, scores and head against each other and against the networks.
@@ -136,7 +149,9 @@ impl Header {
 impl StoredPart {
     /// The network with its weights.
     pub fn compile(&self, weights: NamedTensors, precision: Precision) -> Result<BackbonePart, EngineError> {
-        let part = BackbonePart::compile(self.backbone.clone(), self.graph.clone(), weights, precision)?;
+        let (info, graph, calibration) =
+            (self.backbone.clone(), self.graph.clone(), self.calibration.clone());
+        let part = BackbonePart::compile(info, graph, weights, precision, calibration)?;
         Ok(part.standardized(self.standardizer.clone()))
     }
 

@@ -1,5 +1,5 @@
-//! The tensors of a model file: those of the head, and those of each network and of the whitening before it, under names
-//! of their own.
+//! The tensors of a model file: those of the head, and those of each network, of the whitening before it and of its calibration,
+//! under names of their own.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::{error::ModelProblem, tensors_digest::tensors_digest};
 const HEAD: &str = "head/";
 const BACKBONE: &str = "backbone/";
 const WHITENING: &str = "whitening/";
+const CALIBRATION: &str = "calibration/";
 
 /// What a weight of the network at `index` is called in the file.
 pub fn tensor_name(index: usize, weight: &str) -> String {
@@ -26,6 +27,8 @@ pub struct Split {
     pub weights: Vec<NamedTensors>,
     /// The directions of whitening before each network; of networks without it they are empty.
     pub directions: Vec<Vec<f32>>,
+    /// The ranges of the inputs of each network's convolutions; none of networks that were not calibrated.
+    pub ranges: Vec<Option<Vec<f32>>>,
 }
 
 /// All tensors of a model.
@@ -40,6 +43,11 @@ pub fn joined(
             let tensor = Tensor::from_f32(vec![directions.len()], directions.to_vec())?;
             tensors.insert(format!("{WHITENING}{index}"), tensor)?;
         }
+        if let Some(calibration) = &part.calibration {
+            let ranges = calibration.ranges(&part.graph)?;
+            let tensor = Tensor::from_f32(vec![ranges.len() / 2, 2], ranges)?;
+            tensors.insert(format!("{CALIBRATION}{index}"), tensor)?;
+        }
     }
     for (index, weights) in weights.iter().enumerate() {
         for (name, tensor) in weights.iter() {
@@ -53,6 +61,7 @@ pub fn joined(
 pub fn split(tensors: NamedTensors, parts: &[StoredPart]) -> Result<Split, ModelProblem> {
     let mut weights = vec![NamedTensors::new(); parts.len()];
     let mut directions = vec![Vec::new(); parts.len()];
+    let mut ranges = vec![None; parts.len()];
     let whitens = |index: &usize| {
         parts.get(*index).is_some_and(|part| part.standardizer.as_ref().is_some_and(Standardizer::whitens))
     };
@@ -62,13 +71,17 @@ pub fn split(tensors: NamedTensors, parts: &[StoredPart]) -> Result<Split, Model
             weights[index].insert(weight, tensor)?;
         } else if let Some(index) = name.strip_prefix(WHITENING).and_then(number).filter(whitens) {
             directions[index] = tensor.to_f32().into_owned();
+        } else if let Some(index) =
+            name.strip_prefix(CALIBRATION).and_then(number).filter(|index| *index < parts.len())
+        {
+            ranges[index] = Some(tensor.to_f32().into_owned());
         } else if let Some(role) = name.strip_prefix(HEAD) {
             head.insert(role.to_owned(), tensor.to_f32().into_owned());
         } else {
             return Err(ModelProblem::Header(format!("unknown tensor `{name}`")));
         }
     }
-    Ok(Split { head: head_of(head)?, weights, directions })
+    Ok(Split { head: head_of(head)?, weights, directions, ranges })
 }
 
 /// Identifies a model's whole content: the header and every tensor.

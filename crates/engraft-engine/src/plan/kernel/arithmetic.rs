@@ -1,8 +1,8 @@
 //! Steps that compute.
 
 use engraft_kernels::{
-    Bf16Conv2d, Bf16Pair, DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply,
-    PackedBf16Matrix, PackedDepthwise, PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RowLayout,
+    DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply, PackedDepthwise,
+    PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RoundedConv2d, RoundedMatrix, RowLayout,
     Segments, WinogradConv2d, softmax,
 };
 
@@ -64,16 +64,16 @@ impl Band<'_> {
         .run(transformed, &mut rows[self.output_start()..]);
     }
 
-    pub fn bf16_convolution(
+    pub fn rounded_convolution(
         &self,
-        weights: &PackedBf16Matrix,
+        weights: &RoundedMatrix,
         [kernel, strides]: [[usize; 2]; 2],
         ending: Ending,
-        rounded: &mut [Bf16Pair],
+        rounded: &mut [u32],
         rows: &mut [f32],
     ) {
         let input = self.input();
-        Bf16Conv2d {
+        RoundedConv2d {
             weights,
             input: input.window(self.first_row * strides[0], input.padding),
             input_strides: input.layout.strides(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engraft_data::{Dataset, Fit, Sample, Skipped, Standardization, Standardizer, augment::FloatImage};
-use engraft_engine::{PlanOptions, Precision};
+use engraft_engine::{Calibration, PlanOptions, Precision};
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
     CheckpointFile, FitData, FitError, FitOptions, FitRun, FittedNetwork, LinearHead, Progress, Samples,
@@ -72,7 +72,7 @@ impl Job<'_> {
         let fitted = self.fit(input, &training, &train.part.labels, validation)?;
         let (weights, head) = split(&fitted.parameters)?;
         let graph = layers.hidden_graph(input)?;
-        let part = part_of(recipe.clone(), graph, weights, *image_size, Precision::F32)?;
+        let part = part_of(recipe.clone(), graph, weights, *image_size, (Precision::F32, None))?;
         let backbone = Backbone::of_parts(vec![part.standardized(standardizer)]);
         Ok(Fitted { train: train.part, backbone, head, fitted, skipped })
     }
@@ -109,7 +109,8 @@ impl Job<'_> {
             weights.insert(name, tensor.clone())?;
         }
         let graph = layers.on_backbone(&graph)?;
-        let part = part_of(format!("{name}-{recipe}"), graph, weights, side, frozen.precision())?;
+        let numbers = (frozen.precision(), frozen.parts()[0].calibration.clone());
+        let part = part_of(format!("{name}-{recipe}"), graph, weights, side, numbers)?;
         let backbone = Backbone::of_parts(vec![part]);
         train.features = Vec::new();
         Ok(Fitted { train, backbone, head, fitted, skipped })
@@ -201,7 +202,7 @@ fn part_of(
     graph: Graph,
     weights: NamedTensors,
     side: usize,
-    precision: Precision,
+    (precision, calibration): (Precision, Option<Calibration>),
 ) -> Result<BackbonePart, Error> {
     let info = PartInfo {
         name,
@@ -209,5 +210,5 @@ fn part_of(
         input_size: side,
         features: graph.output_shape().len(),
     };
-    Ok(BackbonePart::compile(info, graph, weights, precision)?)
+    Ok(BackbonePart::compile(info, graph, weights, precision, calibration)?)
 }

@@ -1,0 +1,128 @@
+//! Weights of fewer bits than single precision: the one place that knows which kinds there are.
+
+use crate::arch::{Bf16Pair, ByteQuad, Isa, Multiplier, PanelProduct, SimdOp, Word, quantize_row, round_row};
+use crate::packed_matrix::Panel;
+use crate::{PackedBf16Matrix, PackedInt8Matrix, RowLayout};
+
+/// The weights of a [`crate::RoundedConv2d`].
+#[derive(Debug)]
+pub enum RoundedMatrix {
+    /// In bf16.
+    Bf16(PackedBf16Matrix),
+    /// In bytes.
+    Int8(PackedInt8Matrix),
+}
+
+impl RoundedMatrix {
+    /// Memory it takes, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            RoundedMatrix::Bf16(weights) => weights.size_bytes(),
+            RoundedMatrix::Int8(weights) => weights.size_bytes(),
+        }
+    }
+}
+
+/// What a convolution asks of weights, and how it rounds what they are multiplied with.
+pub(crate) trait Rounding {
+    type Word: Word;
+    /// Proof that a thread is ready to multiply.
+    type Ready;
+
+    fn taps(&self) -> usize;
+    /// Words of each tap, padding included.
+    fn tap_words(&self) -> usize;
+    fn columns(&self) -> usize;
+    fn panels(&self) -> impl Iterator<Item = (Panel, &[Self::Word])> + Clone;
+    /// Words that must follow the rows of an input.
+    fn slack(&self, layout: RowLayout) -> usize;
+    /// Prepares the calling thread.
+    fn ready(&self) -> Self::Ready;
+    fn run<O: SimdOp>(&self, op: O) -> O::Output;
+    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [Self::Word]);
+    fn multiply<I: Isa>(isa: I, ready: &Self::Ready, product: PanelProduct<Self::Word>);
+}
+
+impl Rounding for PackedBf16Matrix {
+    type Word = Bf16Pair;
+    type Ready = Multiplier;
+
+    fn taps(&self) -> usize {
+        self.taps()
+    }
+
+    fn tap_words(&self) -> usize {
+        self.tap_pairs()
+    }
+
+    fn columns(&self) -> usize {
+        self.columns()
+    }
+
+    fn panels(&self) -> impl Iterator<Item = (Panel, &[Bf16Pair])> + Clone {
+        self.panels()
+    }
+
+    fn slack(&self, layout: RowLayout) -> usize {
+        self.unit().slack(layout)
+    }
+
+    fn ready(&self) -> Multiplier {
+        self.unit().multiplier()
+    }
+
+    fn run<O: SimdOp>(&self, op: O) -> O::Output {
+        self.unit().run(op)
+    }
+
+    #[inline(always)]
+    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [Bf16Pair]) {
+        round_row(isa, from, to);
+    }
+
+    #[inline(always)]
+    fn multiply<I: Isa>(isa: I, ready: &Multiplier, product: PanelProduct<Bf16Pair>) {
+        ready.run(isa, product);
+    }
+}
+
+impl Rounding for PackedInt8Matrix {
+    type Word = ByteQuad;
+    type Ready = ();
+
+    fn taps(&self) -> usize {
+        self.taps()
+    }
+
+    fn tap_words(&self) -> usize {
+        self.tap_quads()
+    }
+
+    fn columns(&self) -> usize {
+        self.columns()
+    }
+
+    fn panels(&self) -> impl Iterator<Item = (Panel, &[ByteQuad])> + Clone {
+        self.panels()
+    }
+
+    fn slack(&self, _: RowLayout) -> usize {
+        0
+    }
+
+    fn ready(&self) {}
+
+    fn run<O: SimdOp>(&self, op: O) -> O::Output {
+        self.unit().run(op)
+    }
+
+    #[inline(always)]
+    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [ByteQuad]) {
+        quantize_row(isa, self.input(), from, to);
+    }
+
+    #[inline(always)]
+    fn multiply<I: Isa>(isa: I, (): &(), product: PanelProduct<ByteQuad>) {
+        product.run(isa);
+    }
+}
