@@ -19,10 +19,16 @@ const REVISION: &str = "engraft-engine 4";
 const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx512", "f32", 0x78dc_f74e_cc62_0274),
     ("avx2", "f32", 0xfb67_c55d_573f_2d72),
+    ("neon", "f32", 0x4dc1_a166_1341_cd3e),
     ("portable", "f32", 0xd121_2d74_1eb7_914d),
     ("avx512", "bf16 by avx512_bf16", 0xe2f2_0b73_ca61_e0ce),
     ("avx2", "bf16 by single", 0xec7b_b032_6388_8e61),
+    ("neon", "bf16 by single", 0x53d9_70d9_8c7d_283b),
     ("portable", "bf16 by single", 0xcfdc_a456_0888_9663),
+    ("avx512", "int8 by avx512_vnni", 0xd910_4aeb_dea7_707b),
+    ("avx2", "int8 by plain", 0xb645_291d_3789_4429),
+    ("neon", "int8 by plain", 0x8467_0417_5c5f_c486),
+    ("portable", "int8 by plain", 0x9929_e8df_f8b9_0213),
 ];
 
 #[test]

@@ -1,9 +1,13 @@
 //! NEON of 64-bit Arm, 128-bit vectors.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vaddq_s32, vandq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_s32_f32, vdivq_f32,
-    vdupq_n_f32, vdupq_n_s32, vdupq_n_u32, vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_s32,
-    vreinterpretq_f32_u32, vreinterpretq_u32_f32, vrndnq_f32, vshlq_n_s32, vshlq_n_u32, vst1q_f32,
+    float32x4_t, vaddq_f32, vaddq_s32, vandq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_s16,
+    vcvtnq_s32_f32, vcvtq_f32_s32, vcvtq_s32_f32, vdivq_f32, vdupq_n_f32, vdupq_n_s32, vdupq_n_u32,
+    vfmaq_f32, vget_lane_u32, vget_low_s8, vget_low_s16, vget_low_u8, vld1q_f32, vmovl_high_s8,
+    vmovl_high_u8, vmovl_s8, vmovl_u8, vmovn_s32, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32,
+    vqmovun_s16, vreinterpret_u32_u8, vreinterpretq_f32_s32, vreinterpretq_f32_u32, vreinterpretq_s8_f32,
+    vreinterpretq_s16_u16, vreinterpretq_s32_f32, vreinterpretq_u8_f32, vreinterpretq_u32_f32, vrndnq_f32,
+    vshlq_n_s32, vshlq_n_u32, vst1q_f32,
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
@@ -99,6 +103,37 @@ impl Isa for Neon {
     fn even_halves(self, pairs: Self::Vector) -> Self::Vector {
         // SAFETY: `self` proves the instructions.
         unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(vreinterpretq_u32_f32(pairs))) }
+    }
+
+    #[inline(always)]
+    fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let (a, b) = (vreinterpretq_u8_f32(a), vreinterpretq_s8_f32(b));
+            // Bytes as whole numbers of 16 bits, whose products fit into 32.
+            let [a_low, a_high] =
+                [vmovl_u8(vget_low_u8(a)), vmovl_high_u8(a)].map(|x| vreinterpretq_s16_u16(x));
+            let [b_low, b_high] = [vmovl_s8(vget_low_s8(b)), vmovl_high_s8(b)];
+            let pairs = |a, b| vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b));
+            let quads = vpaddq_s32(pairs(a_low, b_low), pairs(a_high, b_high));
+            vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(c), quads))
+        }
+    }
+
+    #[inline(always)]
+    fn whole_to_float(self, x: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves the instructions.
+        unsafe { vcvtq_f32_s32(vreinterpretq_s32_f32(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes_ptr(self, x: Self::Vector, to: *mut u8) {
+        // SAFETY: `self` proves the instructions; the caller vouches for the bytes.
+        unsafe {
+            let halves = vmovn_s32(vcvtnq_s32_f32(x));
+            let bytes = vqmovun_s16(vcombine_s16(halves, halves));
+            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
+        }
     }
 
     #[inline(always)]
