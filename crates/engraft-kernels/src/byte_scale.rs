@@ -1,4 +1,7 @@
 //! How numbers become bytes.
+//!
+//! Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference" (2018),
+//! section 2.1.
 
 /// The number that a byte `b` stands for is `(b - zero) * step`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,6 @@
 //! Weights of fewer bits than single precision: the one place that knows which kinds there are.
+//!
+//! Source: ONNX `QLinearConv` for bytes; the same product of rounded numbers for bf16.
 
 use crate::arch::{Bf16Pair, ByteQuad, Isa, Multiplier, PanelProduct, SimdOp, Word, quantize_row, round_row};
 use crate::packed_matrix::Panel;
