@@ -49,9 +49,9 @@ pub(crate) fn silu<I: Isa>(isa: I, x: I::Vector) -> I::Vector {
 }
 
 /// The quotient of `e^-r - 1` and r, highest power first, for r within half of ln 2: the polynomial with the least greatest
-/// relative error of `e^-r`, which is 1e-7.
-const EXP_OF_NEGATIVE_POLYNOMIAL: [f32; 5] =
-    [-8.290_306e-3, 4.189_798e-2, -0.166_676_37, 0.499_991_5, -0.999_999_7];
+/// relative error of `e^-r`, which is 2e-8.
+const EXP_OF_NEGATIVE_POLYNOMIAL: [f32; 6] =
+    [1.384_364_3e-3, -8.374_164e-3, 4.166_8e-2, -0.166_664_32, 0.499_999_94, -1.0];
 
 /// `1 + e^-x`; as [`exp`], but next to 1 a shorter polynomial does, and no sign is changed.
 #[inline(always)]
