@@ -24,10 +24,13 @@ impl Digest {
     /// The digest of the little-endian bytes of `values`, without a copy of all of them.
     pub fn of_floats(values: &[f32]) -> Digest {
         let mut hasher = Hasher::default();
-        hasher.update_floats(values);
+        hasher.update_values(values, |value| value.to_le_bytes());
         hasher.digest()
     }
 }
+
+/// Values that are turned into bytes at once.
+const PIECE_LEN: usize = 4096;
 
 /// Takes bytes piece by piece to make a [`Digest`] of all of them.
 #[derive(Clone, Debug, Default)]
@@ -39,14 +42,13 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// Takes the little-endian bytes of `values`.
-    pub fn update_floats(&mut self, values: &[f32]) {
-        const BLOCK: usize = 4096;
-        let mut bytes = Vec::with_capacity(BLOCK.min(values.len()) * size_of::<f32>());
-        for block in values.chunks(BLOCK) {
-            bytes.clear();
-            bytes.extend(block.iter().flat_map(|value| value.to_le_bytes()));
-            self.update(&bytes);
+    /// Takes the bytes of each of `values`, without holding those of all of them.
+    pub fn update_values<T, const N: usize>(&mut self, values: &[T], bytes: impl Fn(&T) -> [u8; N]) {
+        let mut piece = [[0; N]; PIECE_LEN];
+        for values in values.chunks(PIECE_LEN) {
+            let piece = &mut piece[..values.len()];
+            piece.iter_mut().zip(values).for_each(|(to, value)| *to = bytes(value));
+            self.update(piece.as_flattened());
         }
     }
 

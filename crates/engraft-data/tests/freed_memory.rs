@@ -16,7 +16,8 @@ fn page_faults() -> u64 {
 fn faults_of_images() -> u64 {
     let before = page_faults();
     for _ in 0..100 {
-        black_box(vec![1u8; 1 << 20]);
+        // More at once than the allocator keeps by itself.
+        black_box([(); 4].map(|()| vec![1u8; 1 << 20]));
     }
     page_faults() - before
 }
@@ -27,5 +28,5 @@ fn freed_memory_serves_again() {
     engraft_data::keep_freed_memory();
     faults_of_images();
     let kept = faults_of_images();
-    assert!(kept < 500, "{kept} page faults, {handed_back} before");
+    assert!(handed_back > 10_000 && kept < 2000, "{kept} page faults, {handed_back} before");
 }

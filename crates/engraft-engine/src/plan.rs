@@ -193,6 +193,17 @@ impl Plan {
         result
     }
 
+    /// Runs one image of floats on the calling thread; otherwise as [`Plan::run_u8_here`].
+    ///
+    /// # Errors
+    /// As [`Plan::run_u8_here`].
+    pub fn run_f32_here(&self, image: &[f32], out: &mut [f32]) -> Result<(), EngineError> {
+        let mut worker = self.borrow_worker();
+        let result = self.run_one_f32(&mut worker, image, out);
+        self.return_worker(worker);
+        result
+    }
+
     /// Runs images of bytes on the current rayon pool: one image per thread, or one image on all threads if it is the only
     /// one. The result of image `i` starts at `i` times the length of the output shape.
     ///

@@ -302,7 +302,10 @@ impl FeatureNetwork<'_> {
         match self.standardizer {
             Some(standardizer) => {
                 let standardized = standardizer.apply(&FloatImage::from(image))?;
-                self.plan.run_f32(&[&standardized], &mut values)?;
+                match alone {
+                    true => self.plan.run_f32(&[&standardized], &mut values)?,
+                    false => self.plan.run_f32_here(&standardized, &mut values)?,
+                }
             }
             None if alone => self.plan.run_u8(&[&image.pixels], &mut values)?,
             None => self.plan.run_u8_here(&image.pixels, &mut values)?,

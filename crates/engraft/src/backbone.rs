@@ -131,7 +131,7 @@ impl Backbone {
         slow.then(|| {
             format!(
                 "this computer has no instructions for {precision}: the results are as near as elsewhere, but f32 \
-                 may be as fast"
+                 may be as fast or faster"
             )
         })
     }

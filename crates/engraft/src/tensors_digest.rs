@@ -3,9 +3,6 @@
 use engraft_data::{Digest, Hasher};
 use engraft_graph::{NamedTensors, Tensor, TensorData};
 
-/// Values that are turned into bytes at once.
-const PIECE_LEN: usize = 4096;
-
 /// A digest of each tensor's name, type, shape and bytes; the order of the tensors does not matter.
 pub(crate) fn tensors_digest(tensors: &NamedTensors) -> Digest {
     let mut sorted: Vec<_> = tensors.iter().collect();
@@ -20,25 +17,15 @@ fn digest(name: &str, tensor: &Tensor) -> Digest {
     match tensor.data() {
         TensorData::F32(values) => {
             begin("f32");
-            update(&mut hasher, values, |value| value.to_le_bytes());
+            hasher.update_values(values, |value| value.to_le_bytes());
         }
         TensorData::F16(values) => {
             begin("f16");
-            update(&mut hasher, values, |value| value.to_le_bytes());
+            hasher.update_values(values, |value| value.to_le_bytes());
         }
         _ => unreachable!("the formats yield f32 and f16 only"),
     }
     hasher.digest()
-}
-
-/// Piece by piece, since weights are large and this is done whenever a model is loaded.
-fn update<T, const N: usize>(hasher: &mut Hasher, values: &[T], bytes: impl Fn(&T) -> [u8; N]) {
-    let mut piece = [[0; N]; PIECE_LEN];
-    for values in values.chunks(PIECE_LEN) {
-        let piece = &mut piece[..values.len()];
-        piece.iter_mut().zip(values).for_each(|(to, value)| *to = bytes(value));
-        hasher.update(piece.as_flattened());
-    }
 }
 
 #[cfg(test)]

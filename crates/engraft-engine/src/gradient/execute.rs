@@ -151,9 +151,8 @@ impl Run<'_> {
                 match &mut learning {
                     Some(Learning { rule, slots }) if step.learns && in_blocks => {
                         let kept = slots[range].iter_mut().zip(parameters);
-                        let parameters = kept
-                            .filter_map(|(slots, values)| Some(Part::new(values, slots.as_mut()?)))
-                            .collect();
+                        let parameters =
+                            kept.map(|(slots, values)| Some(Part::new(values, slots.as_mut()?))).collect();
                         step.layer.learn(Learn {
                             context: self.context(),
                             inputs: &inputs,

@@ -95,8 +95,8 @@ pub(super) struct Learn<'a> {
     pub context: Context,
     pub inputs: &'a [&'a [f32]],
     pub rule: &'a dyn Update,
-    /// Those of this node, in Keras' order.
-    pub parameters: Vec<Part<'a>>,
+    /// Those of this node, in Keras' order; what stays as it is, is `None`.
+    pub parameters: Vec<Option<Part<'a>>>,
     pub memory: &'a mut Memory,
 }
 

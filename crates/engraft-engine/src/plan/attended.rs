@@ -3,7 +3,10 @@
 //! A thread of rayon that finds nothing to do goes to sleep after some microseconds, and waking it takes longer than many steps of
 //! a network take, in a virtual machine many times as long.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Whether a computation is attended; a second one at the same time has to do without. Two of them could otherwise wait for
 /// each other, each on a thread that attends the other one.
@@ -13,22 +16,20 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 const LOOKS_BEFORE_YIELDING: usize = 200;
 
 /// Runs `computation` on the calling thread of the current pool, while the pool's other threads look out for its work and do not
-/// sleep.
+/// sleep. Threads that are busy otherwise are not waited for.
 pub(super) fn attended<T>(computation: impl FnOnce() -> T) -> T {
     let Some(caller) = rayon::current_thread_index() else { return computation() };
     if BUSY.swap(true, Ordering::Acquire) {
         return computation();
     }
-    let done = AtomicBool::new(false);
-    rayon::in_place_scope(|scope| {
-        scope.spawn_broadcast(|_, context| {
-            if context.index() != caller {
-                attend_until(&done);
-            }
-        });
-        let _ends = Ends(&done);
-        computation()
-    })
+    let ends = Ends(Arc::new(AtomicBool::new(false)));
+    let done = Arc::clone(&ends.0);
+    rayon::spawn_broadcast(move |context| {
+        if context.index() != caller {
+            attend_until(&done);
+        }
+    });
+    computation()
 }
 
 /// Does what work there is until `done`.
@@ -47,9 +48,9 @@ fn attend_until(done: &AtomicBool) {
 }
 
 /// Sends the other threads away, also where the computation panics.
-struct Ends<'a>(&'a AtomicBool);
+struct Ends(Arc<AtomicBool>);
 
-impl Drop for Ends<'_> {
+impl Drop for Ends {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
         BUSY.store(false, Ordering::Release);
@@ -80,6 +81,20 @@ mod tests {
             assert_eq!(sums, want);
         }
         assert_eq!(attended(|| sum_to(10)), 55, "outside of a pool");
+    }
+
+    #[test]
+    fn a_thread_that_is_busy_is_not_waited_for() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (busy, started) = std::sync::mpsc::channel();
+        let (free, wait) = std::sync::mpsc::channel::<()>();
+        pool.spawn(move || {
+            busy.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        started.recv().unwrap();
+        assert_eq!(pool.install(|| attended(|| (0..=10).sum::<u64>())), 55);
+        free.send(()).unwrap();
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The same bytes for any number of threads, and for a second run with the buffers of the first.
 
 use engraft_engine::{Learning, Update};
+use engraft_graph::Padding;
 use engraft_kernels::InstructionSet;
 
-use super::nets::{MIDDLES, Setup, around};
+use super::nets::{MIDDLES, Middle, Setup, around, conv};
 
 #[test]
 fn threads_do_not_change_a_bit() {
@@ -44,6 +45,16 @@ fn a_smaller_batch_may_follow() {
     assert_eq!(run(&small), alone);
 }
 
+/// Dense layers that learn in several blocks, and a convolution whose weights are updated in several parts.
+const LARGE: &[(&str, Middle)] = &[
+    ("dense in blocks", |net, x| {
+        let x = net.flatten("flat", x)?;
+        let x = net.dense("wide", x, 800)?;
+        net.dense("op", x, 257)
+    }),
+    ("conv in parts", |net, x| conv(net, x, 1000, [3, 3], [1, 1], Padding::Valid)),
+];
+
 /// Momentum: what is kept of a value matters as much as the value.
 struct Momentum;
 
@@ -59,7 +70,7 @@ impl Update for Momentum {
 
 #[test]
 fn learning_in_one_go_equals_gradients_and_updates() {
-    for &(name, middle) in MIDDLES {
+    for &(name, middle) in MIDDLES.iter().chain(LARGE) {
         let setup = Setup::new(&around(middle), InstructionSet::best(), 11, &[]);
         let specs = setup.gradient.parameters();
         let kept: Vec<Option<Vec<Vec<f32>>>> =

@@ -12,7 +12,7 @@ use engraft_testing::noise;
 pub const CLASSES: usize = 3;
 
 /// One operation, or two that need each other, after a map of `[7, 6, 4]` that depends on weights.
-type Middle = fn(&mut GraphBuilder, NodeId) -> Result<NodeId, GraphError>;
+pub type Middle = fn(&mut GraphBuilder, NodeId) -> Result<NodeId, GraphError>;
 
 /// Each with a name for messages.
 pub const MIDDLES: &[(&str, Middle)] = &[
@@ -105,7 +105,7 @@ pub const MIDDLES: &[(&str, Middle)] = &[
     ("stochastic depth", |net, x| net.node("op", Op::StochasticDepth { rate: 0.5 }, &[x])),
 ];
 
-fn conv(
+pub fn conv(
     net: &mut GraphBuilder,
     x: NodeId,
     filters: usize,

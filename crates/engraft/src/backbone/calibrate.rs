@@ -1,6 +1,6 @@
 //! Bringing a backbone to a precision that needs to see images first.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use engraft_data::{
     Filter, Fit, Image, Limits, MemoryBudget, ReadError, Rng, Skipped, fit_image, read_and_decode,
@@ -23,7 +23,7 @@ pub(crate) struct CalibrationFiles<'a> {
     /// Where they stand, for messages.
     pub root: &'a Path,
     pub paths: Vec<&'a Path>,
-    /// They take turns.
+    /// They take turns from file to file.
     pub fits: &'a [Fit],
     pub filter: Filter,
     /// Of the draw of images.
@@ -41,12 +41,11 @@ impl Backbone {
         if precision != Precision::Int8 {
             return self.at_precision(precision);
         }
-        let images = files.draw(progress)?;
+        let sides: Vec<usize> = self.parts.iter().map(|part| part.info.input_size).collect();
+        let images = files.draw(&sides, progress)?;
         self.calibrated(|part| {
-            let side = part.info.input_size;
-            let fit = |(image, fit): (&Image, &Fit)| fit_image(image, side, *fit, files.filter);
-            let fitted: Vec<Image> = images.iter().zip(files.fits.iter().cycle()).map(fit).collect();
-            let pixels: Vec<&[u8]> = fitted.iter().map(|image| &image.pixels[..]).collect();
+            let pixels: Vec<&[u8]> =
+                images.iter().map(|fitted| &fitted[&part.info.input_size].pixels[..]).collect();
             Calibration::measure_u8(&part.graph, &part.weights, PlanOptions::from_env()?.isa, &pixels)
         })
     }
@@ -65,18 +64,23 @@ impl Backbone {
 }
 
 impl CalibrationFiles<'_> {
-    /// Decodes drawn files until there are enough images; those that cannot be used are left to whoever embeds them.
-    fn draw(&self, progress: &dyn Progress) -> Result<Vec<Image>, Error> {
+    /// Decodes drawn files until there are enough images, each fitted to all sides; those that cannot be used are left to
+    /// whoever embeds them.
+    fn draw(&self, sides: &[usize], progress: &dyn Progress) -> Result<Vec<BTreeMap<usize, Image>>, Error> {
         let mut paths = self.paths.clone();
         Rng::new(self.seed).shuffle(&mut paths);
+        let paths: Vec<(&Path, Fit)> = paths.into_iter().zip(self.fits.iter().copied().cycle()).collect();
         let (limits, budget) = (Limits::default(), MemoryBudget::new(DECODE_BUDGET_BYTES));
-        let read = |path: &&Path| -> Option<Result<Image, ReadError>> {
+        let read = |&(path, fit): &(&Path, Fit)| -> Option<Result<BTreeMap<usize, Image>, ReadError>> {
             if progress.is_cancelled() {
                 return None;
             }
-            let image = read_and_decode(path, &limits, &budget).map(|read| read.image);
-            progress.step();
-            Some(image)
+            // What was decoded, and its part of the budget, goes as soon as it is fitted.
+            Some(read_and_decode(path, &limits, &budget).map(|read| {
+                progress.step();
+                let fitted = |&side: &usize| (side, fit_image(&read.image, side, fit, self.filter));
+                sides.iter().map(fitted).collect()
+            }))
         };
         progress.begin("calibrating", paths.len().min(CALIBRATION_IMAGES));
         let (mut images, mut unusable) = (Vec::new(), Vec::new());
@@ -84,7 +88,7 @@ impl CalibrationFiles<'_> {
         while images.len() < CALIBRATION_IMAGES && !rest.is_empty() {
             let (next, later) = rest.split_at(rest.len().min(CALIBRATION_IMAGES - images.len()));
             let decoded: Option<Vec<_>> = next.par_iter().with_max_len(1).map(read).collect();
-            for (path, decoded) in next.iter().zip(decoded.ok_or(Error::Interrupted)?) {
+            for ((path, _), decoded) in next.iter().zip(decoded.ok_or(Error::Interrupted)?) {
                 match decoded {
                     Ok(image) => images.push(image),
                     Err(error) => unusable.push(Skipped {

@@ -17,6 +17,7 @@ use std::{
 };
 
 use engraft_data::{Dataset, Part, Sample, augment::Augmentation, validation_split};
+use engraft_engine::Precision;
 use engraft_train::{FitOptions, FittedNetwork, Progress, Stop, Store};
 
 use super::{
@@ -145,6 +146,10 @@ impl NetworkTraining {
         if self.flatten {
             let found = format!("set for the recipe {} on pixels", self.recipe);
             return out_of_range("--flatten", found, "a recipe on features");
+        }
+        if let Some(precision) = options.precision.filter(|&precision| precision != Precision::F32) {
+            let found = format!("{precision} for the recipe {} on pixels", self.recipe);
+            return out_of_range("--precision", found, "f32, since there is no frozen backbone");
         }
         Ok(())
     }

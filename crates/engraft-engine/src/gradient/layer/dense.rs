@@ -91,10 +91,10 @@ impl Layer for Dense {
         let [rows, ..] = Memory::packed(packed, context.isa, 1) else { return };
         rows.repack(MatrixView::row_major(gradient, context.images, self.units), None, None);
         let mut parameters = parameters.into_iter();
-        if let Some(kernel) = parameters.next() {
+        if let Some(kernel) = parameters.next().flatten() {
             self.learn_kernel(kernel, rows, inputs[0], rule, context, groups);
         }
-        if let Some(bias) = parameters.next() {
+        if let Some(bias) = parameters.next().flatten() {
             let mut sums = vec![0.0; self.units];
             self.bias_gradient(gradient, &mut sums);
             bias.follow(rule, context.isa, &sums);
