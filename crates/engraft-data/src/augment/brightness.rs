@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Augment, Draft, FloatImage, Setting,
     draws::{between, is_range},
-    float_image::whole_level,
+    float_image::scaled_whole_level,
 };
 use crate::rng::Rng;
 
@@ -32,6 +32,6 @@ impl Augment for Brightness {
 /// Source: Keras' `apply_brightness_shift`, which goes through Pillow's `ImageEnhance.Brightness`.
 pub fn scale_bytes(image: &mut FloatImage, factor: f32) {
     for value in &mut image.values {
-        *value = whole_level(whole_level(*value) * factor);
+        *value = scaled_whole_level(*value, factor);
     }
 }
