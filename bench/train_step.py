@@ -1,9 +1,10 @@
-"""One training step of the tutorial's CNN: `train_speed` against Keras and PyTorch, interleaved.
+"""One training step of the tutorial's networks on pixels: `train_speed` against Keras and PyTorch, interleaved.
 
-    python3 bench/train_step.py [--threads N] [--rounds N]
+    python3 bench/train_step.py [--network cnn|pixels] [--threads N] [--rounds N]
 
 Installs its own pinned packages into `bench/.venv-train-step` the first time and builds the example. Every program keeps to
-`N` threads; they take turns, some steps a turn. A step is loss, gradients and an update by Adam. Prints medians, best steps and the peak of the resident memory.
+`N` threads; they take turns, some steps a turn. A step is loss, gradients and an update, by Adam for the CNN and by plain gradient
+descent for the dense network. Prints medians, best steps and the peak of the resident memory.
 """
 
 import argparse
@@ -21,6 +22,9 @@ VENV = HERE / ".venv-train-step"
 PYTHON = VENV / "bin" / "python"
 STEPS_A_TURN = 5
 IMAGES, SIDE_PX, CLASSES = 20, 100, 5
+# Of the convolutions and of the dense layers before the last.
+FILTERS = {"cnn": (128, 64, 32), "pixels": ()}
+UNITS = {"cnn": (512,), "pixels": (1024, 512)}
 
 
 def enter_venv():
@@ -40,7 +44,7 @@ def build():
     return REPOSITORY / "target" / "release" / "examples" / "train_speed"
 
 
-def keras_step(threads):
+def keras_step(network, threads):
     import keras
     import numpy as np
     import tensorflow as tf
@@ -49,28 +53,39 @@ def keras_step(threads):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     model = keras.Sequential([keras.Input((SIDE_PX, SIDE_PX, 3))])
-    for filters in (128, 64, 32):
+    for filters in FILTERS[network]:
         model.add(layers.Conv2D(filters, 3, activation="relu"))
         model.add(layers.MaxPooling2D(2))
-    for layer in (layers.Flatten(), layers.Dense(512, "relu"), layers.Dense(CLASSES, "softmax")):
-        model.add(layer)
-    model.compile("adam", "categorical_crossentropy")
+    model.add(layers.Flatten())
+    for units in UNITS[network]:
+        model.add(layers.Dense(units, "relu"))
+    model.add(layers.Dense(CLASSES, "softmax"))
+    model.compile({"cnn": "adam", "pixels": "sgd"}[network], "categorical_crossentropy")
     images = np.random.rand(IMAGES, SIDE_PX, SIDE_PX, 3).astype("float32")
     targets = np.eye(CLASSES, dtype="float32")[np.arange(IMAGES) % CLASSES]
     return lambda: model.train_on_batch(images, targets)
 
 
-def torch_step(threads):
+def torch_step(network, threads):
     import torch
     from torch import nn
 
     torch.set_num_threads(threads)
-    convolutions = []
-    for inputs, filters in [(3, 128), (128, 64), (64, 32)]:
-        convolutions += [nn.Conv2d(inputs, filters, 3), nn.ReLU(), nn.MaxPool2d(2)]
-    dense = [nn.Flatten(), nn.Linear(3200, 512), nn.ReLU(), nn.Linear(512, CLASSES)]
-    model = nn.Sequential(*convolutions, *dense).to(memory_format=torch.channels_last)
-    optimizer, loss_of = torch.optim.Adam(model.parameters()), nn.CrossEntropyLoss()
+    layers, channels, side = [], 3, SIDE_PX
+    for filters in FILTERS[network]:
+        layers += [nn.Conv2d(channels, filters, 3), nn.ReLU(), nn.MaxPool2d(2)]
+        channels, side = filters, (side - 2) // 2
+    layers.append(nn.Flatten())
+    features = channels * side * side
+    for units in UNITS[network]:
+        layers += [nn.Linear(features, units), nn.ReLU()]
+        features = units
+    model = nn.Sequential(*layers, nn.Linear(features, CLASSES)).to(memory_format=torch.channels_last)
+    if network == "cnn":
+        optimizer = torch.optim.Adam(model.parameters())
+    else:
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    loss_of = nn.CrossEntropyLoss()
     images = torch.rand(IMAGES, 3, SIDE_PX, SIDE_PX).to(memory_format=torch.channels_last)
     targets = torch.arange(IMAGES) % CLASSES
 
@@ -89,9 +104,9 @@ def peak_mb():
     return int(line.split()[1]) / 1024
 
 
-def serve(peer, threads):
+def serve(peer, network, threads):
     """For every line read, prints the milliseconds of some steps and the peak memory so far."""
-    step = {"keras": keras_step, "torch": torch_step}[peer](threads)
+    step = {"keras": keras_step, "torch": torch_step}[peer](network, threads)
     step()
     for _ in sys.stdin:
         times = []
@@ -105,8 +120,8 @@ def serve(peer, threads):
 class Peer:
     """A library in a process of its own."""
 
-    def __init__(self, name, threads):
-        command = [sys.executable, __file__, "--serve", name, "--threads", str(threads)]
+    def __init__(self, name, network, threads):
+        command = [sys.executable, __file__, "--serve", name, "--network", network, "--threads", str(threads)]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -123,8 +138,8 @@ class Peer:
 class Ours:
     """The example, started anew for each turn; its first step does not count."""
 
-    def __init__(self, program, threads):
-        self.command = [program, str(threads), str(STEPS_A_TURN)]
+    def __init__(self, program, network, threads):
+        self.command = [program, network, str(threads), str(STEPS_A_TURN)]
 
     def turn(self):
         lines = subprocess.run(self.command, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -139,16 +154,18 @@ def has_torch():
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--network", choices=FILTERS, default="cnn")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--serve")
     arguments = parser.parse_args()
+    network, threads = arguments.network, arguments.threads
     if arguments.serve:
-        return serve(arguments.serve, arguments.threads)
+        return serve(arguments.serve, network, threads)
     enter_venv()
-    sides = {"engraft": Ours(build(), arguments.threads), "keras": Peer("keras", arguments.threads)}
+    sides = {"engraft": Ours(build(), network, threads), "keras": Peer("keras", network, threads)}
     if has_torch():
-        sides["torch"] = Peer("torch", arguments.threads)
+        sides["torch"] = Peer("torch", network, threads)
     times, memory = {name: [] for name in sides}, {}
     for _ in range(arguments.rounds):
         for name, side in sides.items():

@@ -1,5 +1,7 @@
 //! The right matrix of a product, laid out once in the order in which the product reads it.
 
+use std::ops::Range;
+
 use crate::arch::{Isa, SimdOp};
 use crate::{AlignedBuffer, InstructionSet};
 
@@ -57,6 +59,13 @@ pub(crate) struct Panel {
     pub len: usize,
 }
 
+impl Panel {
+    /// Its columns, of a matrix that has `columns` of them.
+    fn columns(self, lanes: usize, columns: usize) -> Range<usize> {
+        self.first_column..columns.min(self.first_column + self.vectors * lanes)
+    }
+}
+
 impl PackedMatrix {
     /// Packs `matrix`, each column multiplied by its element of `scale` and with its element of `bias` (one and zero where
     /// there is none).
@@ -87,24 +96,29 @@ impl PackedMatrix {
         if [self.rows, self.columns] != [matrix.rows, matrix.columns] {
             self.reshape(matrix.rows, matrix.columns);
         }
+        let lanes = self.isa.lanes();
         for panel in &self.panels {
-            let width = panel.vectors * self.isa.lanes();
-            let end = matrix.columns.min(panel.first_column + width);
-            let columns = panel.first_column..end;
-            let mut packed = self.values[panel.start..][..panel.len].chunks_exact_mut(width);
-            if let Some(to) = packed.next() {
-                let to = &mut to[..columns.len()];
-                match bias {
-                    Some(bias) => to.copy_from_slice(&bias[columns.clone()]),
-                    None => to.fill(0.0),
-                }
+            let columns = panel.columns(lanes, matrix.columns);
+            let to = &mut self.values[panel.start..][..columns.len()];
+            match bias {
+                Some(bias) => to.copy_from_slice(&bias[columns]),
+                None => to.fill(0.0),
             }
-            for (row, to) in packed.enumerate() {
-                copy_columns(matrix, row, columns.start, &mut to[..columns.len()]);
-                for (x, scale) in to.iter_mut().zip(scale.map_or(&[][..], |scale| &scale[columns.clone()])) {
-                    *x *= scale;
-                }
+        }
+        let mut pack = |&panel: &Panel, row: usize| {
+            let columns = panel.columns(lanes, matrix.columns);
+            let start = panel.start + (1 + row) * panel.vectors * lanes;
+            let to = &mut self.values[start..][..columns.len()];
+            copy_columns(matrix, row, columns.start, to);
+            for (x, scale) in to.iter_mut().zip(scale.map_or(&[][..], |scale| &scale[columns])) {
+                *x *= scale;
             }
+        };
+        // Either way a large matrix is read from memory from front to back.
+        if matrix.column_stride == 1 {
+            (0..matrix.rows).for_each(|row| self.panels.iter().for_each(|panel| pack(panel, row)));
+        } else {
+            self.panels.iter().for_each(|panel| (0..matrix.rows).for_each(|row| pack(panel, row)));
         }
     }
 
