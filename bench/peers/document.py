@@ -25,9 +25,10 @@ python3 bench/peers.py --write
 ```
 
 All sides have the same graph and the same weights (noise that keeps activations in range), without classifier, pooled; their features
-were compared first. They took turns, {when}, on {machine}, where the load average before a run was {load}. The
-figures are medians, and a ratio is of two sides in one run. Ours starts from the bytes of an image and includes preprocessing; the others start from floats that are scaled and
-laid out for them. [bench/README.md](../bench/README.md) says how each is set up. Versions: {versions}.
+were compared first. They took turns, {when}, on {machine},
+where the load average before a run was {load}. The figures are medians, and a ratio is of two sides in one run. Ours starts from the
+bytes of an image and includes preprocessing; the others start from floats that are scaled and laid out for them.
+[bench/README.md](../bench/README.md) says how each is set up. Versions: {versions}.
 """
 
 OWN = """Images a second of engraft. One and two threads were measured in different runs, so that the scaling holds the machine's drift too;

@@ -49,9 +49,9 @@ pub fn strength(index: usize) -> f64 {
 
 /// Chooses among candidate features of the same images, and among L2 strengths.
 ///
-/// Every strength is scored by the accuracy of its out-of-fold predictions in `folds`, which no weights of classes change. Equal scores, of which few images give many,
-/// are told apart by `tie_breaks`, the same images dealt into other folds, and go to the stronger if those are equal too. Decades
-/// are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
+/// Every strength is scored by the accuracy of its out-of-fold predictions in `folds`, which no weights of classes change. Equal
+/// scores, of which few images give many, are told apart by `tie_breaks`, the same images dealt into other folds, and go to the
+/// stronger if those are equal too. Decades are tried from the strongest down until two in a row bring nothing, then the quarters around the best, each descent
 /// starting where the last one ended. Of the candidates, each at its best strength, the first one is chosen unless the most
 /// accurate is better by more than a standard error of the difference, paired by image and corrected for continuity, so that
 /// a difference of an image or two decides nothing.
