@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--turn-ms", type=int, default=300, help="length of a turn")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
-    parser.add_argument("--isa", default="", help="our side held to avx2 or portable")
+    parser.add_argument("--isa", default="", help="our side held to avx2, like the peers that can be, or to portable")
     parser.add_argument("--resume", action="store_true", help="measure only what is not in the results yet")
     parser.add_argument("--write", action="store_true", help="write docs/PERFORMANCE.md from the results")
     return parser.parse_args()

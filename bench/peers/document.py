@@ -3,7 +3,7 @@
 import platform
 from pathlib import Path
 
-from peers.side import OURS, PEERS, REPOSITORY
+from peers.side import OURS, PEERS, PEERS_HELD_TO, REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs/PERFORMANCE.md"
 TITLES = {
@@ -79,7 +79,10 @@ def titles(by_place):
 
 
 def heading(precision, isa):
-    return precision if isa == "best" else f"{precision}, ours held to {isa}"
+    if isa == "best":
+        return precision
+    peers = " as OpenVINO, PyTorch and Keras are; others are not" if isa in PEERS_HELD_TO else ""
+    return f"{precision}, ours held to {isa}{peers}"
 
 
 def section(title, records, networks):

@@ -13,6 +13,9 @@ OURS = "engraft"
 PYTHON_PEERS = ("onnxruntime", "openvino", "torch", "keras")
 RUST_PEERS = ("rten", "tract")
 PEERS = PYTHON_PEERS + RUST_PEERS
+# What holds peers to an instruction set: oneDNN, within OpenVINO, PyTorch and Keras, and PyTorch's own kernels. ONNX Runtime and the
+# Rust engines take the best there is.
+PEERS_HELD_TO = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 
 
 class Side:
@@ -26,7 +29,7 @@ class Side:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
             "ENGRAFT_ISA": isa,
-        }
+        } | PEERS_HELD_TO.get(isa, {})
         self.errors = tempfile.TemporaryFile("w+")
         start = time.perf_counter()
         self.process = subprocess.Popen(

@@ -132,6 +132,7 @@ impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R,
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let Tiles { product, output, first_row, tiles } = self.0;
+        let ahead = Ahead::new(product, R);
         for run in 0..product.run_count {
             for tile in 0..tiles {
                 let row = first_row + tile * R;
@@ -140,7 +141,7 @@ impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R,
                 unsafe {
                     let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
                     let output = output.add(product.output_layout.offset(run, row));
-                    let ahead = Ahead::new(product, [run, row], R);
+                    let ahead = ahead.from_row(run * product.run_len + row);
                     let sums = start::<I, E, R, V>(isa, product, output);
                     let sums = accumulate::<I, E, R, V>(isa, product, sums, input, ahead);
                     finish::<I, E, R, V>(isa, product, sums, [run, row], output);
@@ -155,6 +156,9 @@ impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R,
 #[derive(Clone, Copy)]
 struct Ahead<E> {
     at: *const E,
+    /// Elements that a row of the product has to fetch.
+    per_row: usize,
+    /// Elements fetched with every element of the sums.
     step: usize,
 }
 
@@ -162,15 +166,20 @@ impl<E> Ahead<E> {
     /// Elements of a cache line.
     const LINE: usize = 16;
 
-    /// For a tile of `height` rows whose first row is `[run, row]`.
+    /// For tiles of `height` rows. It divides, which takes as long as some rows of a sum: not for every tile.
     #[inline(always)]
-    fn new(product: &PanelProduct<E>, [run, row]: [usize; 2], height: usize) -> Ahead<E> {
+    fn new(product: &PanelProduct<E>, height: usize) -> Ahead<E> {
         let rows = product.run_count * product.run_len;
         let sum_len = product.segments.count * product.segments.len;
         let per_row = product.next_panel.len().div_ceil(rows);
-        let first = (run * product.run_len + row) * per_row;
         let step = (height * per_row).div_ceil(sum_len.max(1)).min(Self::LINE);
-        Ahead { at: product.next_panel.as_ptr().wrapping_add(first), step }
+        Ahead { at: product.next_panel.as_ptr(), per_row, step }
+    }
+
+    /// The share of the tile that begins with this row of all runs.
+    #[inline(always)]
+    fn from_row(self, row: usize) -> Ahead<E> {
+        Ahead { at: self.at.wrapping_add(row * self.per_row), ..self }
     }
 
     #[inline(always)]
