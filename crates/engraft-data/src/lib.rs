@@ -40,7 +40,7 @@ pub use standardize::{Standardization, StandardizeError, Standardizer};
 pub use validation_split::validation_split;
 
 /// Names what decodes and resizes: part of the key of every stored feature, since another version may give other pixels.
-pub const DECODER_REVISION: &str = "engraft-data 1, image 0.25.10, zune-jpeg 0.5.15, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3, fast_image_resize 6.1.0";
+pub const DECODER_REVISION: &str = "engraft-data 2, image 0.25.10, zune-jpeg 0.5.15, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3, fast_image_resize 6.1.0";
 
 /// Names what makes augmented copies: part of the key of the features of each, since another version may give other pixels.
 pub const AUGMENT_REVISION: &str = "engraft-data augment 1";

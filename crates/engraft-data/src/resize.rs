@@ -120,15 +120,22 @@ fn resize(image: &Image, source: SourceBox, (width, height): (usize, usize), fil
     if width * (bottom - top) > MAX_INTERMEDIATE_PIXELS {
         return resize_box(image, source, (width, height), filter);
     }
-    let widened = widen_rows(image, (top, bottom), (source.left, source.width), width, filter);
+    let rows = SourceBox { top: top as f64, height: (bottom - top) as f64, ..source };
+    let widened = match filter {
+        // The second pass only averages what the first is off by: the weights are positive.
+        ResizeAlg::Convolution(FilterType::Bilinear) => {
+            resize_box(image, rows, (width, bottom - top), filter)
+        }
+        _ => widen_rows(image, (top, bottom), (source.left, source.width), width, filter),
+    };
     let columns = SourceBox { left: 0.0, top: source.top - top as f64, width: width as f64, ..source };
     resize_box(&widened, columns, (width, height), filter)
 }
 
 /// Rows `top..bottom` of `image`, the part of each given by `(left, width)` resized to `width` pixels.
 ///
-/// This pass runs on 16 bits: the 8-bit one of `fast_image_resize` may be a level off, which the second pass would
-/// double. It takes a band of rows at a time, as the whole image in 16 bits could be large.
+/// This pass runs on 16 bits: the 8-bit one of `fast_image_resize` may be a level off, which the second pass, whose
+/// weights may be negative, would double. It takes a band of rows at a time, as the whole image in 16 bits could be large.
 fn widen_rows(
     image: &Image,
     (top, bottom): (usize, usize),
