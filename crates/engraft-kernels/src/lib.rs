@@ -84,4 +84,4 @@ pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use sparse_gradient::{SparseGradient, Term, Terms};
 pub use weight_decay::decay_weights;
 pub use window::Window;
-pub use winograd_conv2d::{PackedWinograd, WinogradConv2d};
+pub use winograd_conv2d::{PackedWinograd, WinogradConv2d, WinogradTile};

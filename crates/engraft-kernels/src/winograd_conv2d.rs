@@ -1,24 +1,20 @@
 //! 3x3 convolution with a stride of one by fewer multiplications: tiles of 4x4 output pixels are computed from 36 matrix
-//! products instead of 144.
+//! products instead of 144, or tiles of 2x2 from 16 instead of 36.
 //!
-//! A tile's 6x6 input pixels are transformed to 36 others, each of these is multiplied with a matrix of its own, made
-//! from the filters, and the 36 products are transformed to 4x4 output pixels. All tiles of a band share the matrices.
+//! The input pixels that a tile is computed from are transformed to as many others, each of these is multiplied with a matrix
+//! of its own, made from the filters, and the products are transformed to output pixels. All tiles of a band share the
+//! matrices.
 //!
-//! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), arXiv:1509.09308, F(4x4, 3x3).
+//! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), arXiv:1509.09308.
+
+mod tile;
 
 use crate::arch::{Isa, SimdOp};
 use crate::{
     Activation, AlignedBuffer, Clamp, Gemm, InstructionSet, MatrixView, PackedMatrix, RowLayout, Segments,
 };
-
-/// Side of a tile of output pixels.
-const TILE: usize = 4;
-
-/// Side of the window that it is computed from.
-const WINDOW: usize = TILE + 2;
-
-/// Matrix products for each tile.
-const PRODUCTS: usize = WINDOW * WINDOW;
+pub use tile::WinogradTile;
+use tile::{FourByFour, Transform, TwoByTwo};
 
 /// Most elements of transformed input and products in a band: they stay in the second-level cache.
 const MOST_BAND_ELEMENTS: usize = 320 << 10;
@@ -30,6 +26,7 @@ const LEAST_BAND_TILES: usize = 24;
 #[derive(Debug)]
 pub struct PackedWinograd {
     isa: InstructionSet,
+    tile: WinogradTile,
     /// For each pixel of a transformed window, `[channels, filters]`.
     matrices: Vec<PackedMatrix>,
     /// One for each filter; zero up to whole vectors.
@@ -37,9 +34,6 @@ pub struct PackedWinograd {
 }
 
 impl PackedWinograd {
-    /// Rows of output pixels that are computed together: parts of an output must begin at a multiple of it.
-    pub const ROWS: usize = TILE;
-
     /// Packs filters of `[3, 3, channels, filters]`, each multiplied by its element of `scale` and with its element of
     /// `bias`.
     ///
@@ -47,6 +41,7 @@ impl PackedWinograd {
     /// If a slice is too short.
     pub fn pack(
         isa: InstructionSet,
+        tile: WinogradTile,
         channels: usize,
         kernel: &[f32],
         scale: &[f32],
@@ -56,17 +51,19 @@ impl PackedWinograd {
         let mut padded_bias = AlignedBuffer::zeroed(isa.padded(filters));
         padded_bias[..filters].copy_from_slice(&bias[..filters]);
         let len = channels * filters;
-        let mut transformed = vec![0.0; PRODUCTS * len];
-        for element in 0..len {
-            let taps = [0, 1, 2].map(|y| [0, 1, 2].map(|x| f64::from(kernel[(y * 3 + x) * len + element])));
-            for (product, value) in transform_filter(taps).into_iter().enumerate() {
-                transformed[product * len + element] = value as f32;
-            }
-        }
+        let transformed = match tile {
+            WinogradTile::TwoByTwo => transform_filters(TwoByTwo, kernel, len),
+            WinogradTile::FourByFour => transform_filters(FourByFour, kernel, len),
+        };
         let matrices = transformed.chunks_exact(len).map(|values| {
             PackedMatrix::pack(isa, MatrixView::row_major(values, channels, filters), Some(scale), None)
         });
-        PackedWinograd { isa, matrices: matrices.collect(), bias: padded_bias }
+        PackedWinograd { isa, tile, matrices: matrices.collect(), bias: padded_bias }
+    }
+
+    /// What the outputs are computed in: parts of them must begin at a multiple of its side.
+    pub fn tile(&self) -> WinogradTile {
+        self.tile
     }
 
     /// Memory it takes, in bytes.
@@ -76,7 +73,7 @@ impl PackedWinograd {
 
     /// Elements of scratch memory that an output of that many rows and columns needs.
     pub fn scratch_len(&self, size: [usize; 2]) -> usize {
-        let tiles = self.most_tiles().min(tile_count(size));
+        let tiles = self.most_tiles().min(self.tile.count(size));
         tiles * (self.tile_len(self.channels()) + self.tile_len(self.bias.len()))
     }
 
@@ -86,39 +83,39 @@ impl PackedWinograd {
 
     /// Most tiles in a band.
     fn most_tiles(&self) -> usize {
-        let per_tile = PRODUCTS * (self.channels() + self.bias.len());
+        let per_tile = self.matrices.len() * (self.channels() + self.bias.len());
         (MOST_BAND_ELEMENTS / per_tile).max(LEAST_BAND_TILES)
     }
 
     /// Tiles in a band: nearly as many in each as in any other.
     fn band_tiles(&self, size: [usize; 2]) -> usize {
-        let tiles = tile_count(size).max(1);
+        let tiles = self.tile.count(size).max(1);
         tiles.div_ceil(tiles.div_ceil(self.most_tiles()))
     }
 
     /// Elements from one tile to the next. Not a power of two, which would crowd a few sets of the cache.
     fn tile_len(&self, pixel_len: usize) -> usize {
-        PRODUCTS * pixel_len + self.isa.lanes()
+        self.matrices.len() * pixel_len + self.isa.lanes()
     }
 }
 
-fn tile_count([height, width]: [usize; 2]) -> usize {
-    height.div_ceil(TILE) * width.div_ceil(TILE)
-}
-
-/// The filter of one channel as its 36 factors, row by row.
-fn transform_filter(taps: [[f64; 3]; 3]) -> [f64; PRODUCTS] {
-    let one = |[a, b, c]: [f64; 3]| {
-        let (even, odd) = ((a + c) / 6.0, b / 6.0);
-        let (outer, inner) = (a / 24.0 + c / 6.0, b / 12.0);
-        [a / 4.0, -even - odd, odd - even, outer + inner, outer - inner, c]
-    };
-    let columns = [0, 1, 2].map(|x| one(taps.map(|row| row[x])));
-    let mut factors = [0.0; PRODUCTS];
-    for (y, row) in factors.chunks_exact_mut(WINDOW).enumerate() {
-        row.copy_from_slice(&one(columns.map(|column| column[y])));
+/// The matrix `[channels, filters]` of every product, from `[3, 3, channels, filters]`; `len` is the size of one.
+fn transform_filters<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize>(
+    transform: T,
+    kernel: &[f32],
+    len: usize,
+) -> Vec<f32> {
+    let mut transformed = vec![0.0; WINDOW * WINDOW * len];
+    for element in 0..len {
+        let taps = [0, 1, 2].map(|y| [0, 1, 2].map(|x| f64::from(kernel[(y * 3 + x) * len + element])));
+        let columns = [0, 1, 2].map(|x| transform.taps(taps.map(|row| row[x])));
+        for y in 0..WINDOW {
+            for (x, value) in transform.taps(columns.map(|column| column[y])).into_iter().enumerate() {
+                transformed[(y * WINDOW + x) * len + element] = value as f32;
+            }
+        }
     }
-    factors
+    transformed
 }
 
 /// `output = activation(clamp(convolution(input) + bias))` for a rectangle of output pixels. There is no padding: the input
@@ -148,24 +145,36 @@ impl WinogradConv2d<'_> {
     /// # Panics
     /// If a slice is too short.
     pub fn run(self, scratch: &mut [f32], output: &mut [f32]) {
-        let weights = self.weights;
-        let (tiles, columns) = (tile_count(self.size), self.size[1].div_ceil(TILE));
-        let most = weights.band_tiles(self.size);
-        let tile_lens = [weights.channels(), weights.bias.len()].map(|len| weights.tile_len(len));
-        let (windows, products) = scratch.split_at_mut(most * tile_lens[0]);
-        for first in (0..tiles).step_by(most) {
-            let band = Band { layer: &self, columns, first, count: most.min(tiles - first), tile_lens };
-            weights.isa.run(TransformInput { band, windows });
-            band.multiply(windows, products);
-            weights.isa.run(TransformOutput { band, products, output });
+        match self.weights.tile {
+            WinogradTile::TwoByTwo => self.run_bands(TwoByTwo, scratch, output),
+            WinogradTile::FourByFour => self.run_bands(FourByFour, scratch, output),
         }
         if let Some(activation) = self.activation {
             let [row_stride, pixel_stride] = self.output_strides;
             for row in output.chunks_mut(row_stride).take(self.size[0]) {
                 for pixel in row.chunks_mut(pixel_stride).take(self.size[1]) {
-                    activation.run(weights.isa, &mut pixel[..weights.bias.len()]);
+                    activation.run(self.weights.isa, &mut pixel[..self.weights.bias.len()]);
                 }
             }
+        }
+    }
+
+    fn run_bands<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize>(
+        &self,
+        transform: T,
+        scratch: &mut [f32],
+        output: &mut [f32],
+    ) {
+        let weights = self.weights;
+        let (tiles, columns) = (weights.tile.count(self.size), self.size[1].div_ceil(TILE));
+        let most = weights.band_tiles(self.size);
+        let tile_lens = [weights.channels(), weights.bias.len()].map(|len| weights.tile_len(len));
+        let (windows, products) = scratch.split_at_mut(most * tile_lens[0]);
+        for first in (0..tiles).step_by(most) {
+            let band = Band { layer: self, columns, first, count: most.min(tiles - first), tile_lens };
+            weights.isa.run(TransformInput { band, transform, windows });
+            band.multiply(windows, products);
+            weights.isa.run(TransformOutput { band, transform, products, output });
         }
     }
 }
@@ -185,10 +194,10 @@ struct Band<'a> {
 impl Band<'_> {
     /// The first output row and column of a tile of the band, and how many of them there are.
     fn tile(&self, index: usize) -> ([usize; 2], [usize; 2]) {
-        let tile = self.first + index;
-        let start = [tile / self.columns * TILE, tile % self.columns * TILE];
+        let (tile, side) = (self.first + index, self.layer.weights.tile.side());
+        let start = [tile / self.columns * side, tile % self.columns * side];
         let [height, width] = self.layer.size;
-        (start, [TILE.min(height - start[0]), TILE.min(width - start[1])])
+        (start, [side.min(height - start[0]), side.min(width - start[1])])
     }
 
     fn multiply(&self, windows: &[f32], products: &mut [f32]) {
@@ -215,18 +224,21 @@ impl Band<'_> {
     }
 }
 
-/// Transforms the windows of a band to `[tiles, PRODUCTS, channels]`.
-struct TransformInput<'a> {
+/// Transforms the windows of a band to `[tiles, products, channels]`.
+struct TransformInput<'a, T, const TILE: usize, const WINDOW: usize> {
     band: Band<'a>,
+    transform: T,
     windows: &'a mut [f32],
 }
 
-impl SimdOp for TransformInput<'_> {
+impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
+    for TransformInput<'_, T, TILE, WINDOW>
+{
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let TransformInput { band, windows } = self;
+        let TransformInput { band, transform, windows } = self;
         let layer = band.layer;
         let channels = layer.weights.channels();
         let [row_stride, pixel_stride] = layer.input_strides;
@@ -235,20 +247,22 @@ impl SimdOp for TransformInput<'_> {
             let [height, width] = size.map(|len| len + 2);
             let input = &layer.input[row * row_stride + column * pixel_stride..];
             for channel in (0..channels).step_by(I::LANES) {
-                let mut columns = [[isa.splat(0.0); WINDOW]; WINDOW];
-                for (x, column) in columns.iter_mut().enumerate() {
+                let mut rows = [[isa.splat(0.0); WINDOW]; WINDOW];
+                for x in 0..WINDOW {
+                    let mut column = [isa.splat(0.0); WINDOW];
                     for (y, pixel) in column.iter_mut().enumerate() {
                         if y < height && x < width {
                             *pixel = isa.load(&input[y * row_stride + x * pixel_stride + channel..]);
                         }
                     }
-                    *column = transform_pixels(isa, *column);
+                    let column = transform.pixels(isa, column);
+                    for y in 0..WINDOW {
+                        rows[y][x] = column[y];
+                    }
                 }
                 let to = &mut windows[tile * band.tile_lens[0] + channel..];
-                for y in 0..WINDOW {
-                    let [c0, c1, c2, c3, c4, c5] = &columns;
-                    let row = transform_pixels(isa, [c0[y], c1[y], c2[y], c3[y], c4[y], c5[y]]);
-                    for (x, value) in row.iter().enumerate() {
+                for (y, row) in rows.iter().enumerate() {
+                    for (x, value) in transform.pixels(isa, *row).iter().enumerate() {
                         isa.store(*value, &mut to[(y * WINDOW + x) * channels..]);
                     }
                 }
@@ -257,40 +271,22 @@ impl SimdOp for TransformInput<'_> {
     }
 }
 
-/// `x * factor + added`. (Closures would stay functions without the instruction set's features.)
-#[inline(always)]
-fn times<I: Isa>(isa: I, x: I::Vector, factor: f32, added: I::Vector) -> I::Vector {
-    isa.mul_add(x, isa.splat(factor), added)
-}
-
-/// Six neighbouring pixels, transformed in one direction.
-#[inline(always)]
-fn transform_pixels<I: Isa>(isa: I, [p0, p1, p2, p3, p4, p5]: [I::Vector; WINDOW]) -> [I::Vector; WINDOW] {
-    let (even, odd) = (times(isa, p2, -4.0, p4), times(isa, p1, -4.0, p3));
-    let (outer, inner) = (times(isa, p2, -1.0, p4), times(isa, p1, -1.0, p3));
-    [
-        times(isa, p0, 4.0, times(isa, p2, -5.0, p4)),
-        isa.add(even, odd),
-        times(isa, odd, -1.0, even),
-        times(isa, inner, 2.0, outer),
-        times(isa, inner, -2.0, outer),
-        times(isa, p1, 4.0, times(isa, p3, -5.0, p5)),
-    ]
-}
-
-/// Transforms products of `[tiles, PRODUCTS, filters]` to the output pixels of a band.
-struct TransformOutput<'a> {
+/// Transforms products of `[tiles, products, filters]` to the output pixels of a band.
+struct TransformOutput<'a, T, const TILE: usize, const WINDOW: usize> {
     band: Band<'a>,
+    transform: T,
     products: &'a [f32],
     output: &'a mut [f32],
 }
 
-impl SimdOp for TransformOutput<'_> {
+impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
+    for TransformOutput<'_, T, TILE, WINDOW>
+{
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let TransformOutput { band, products, output } = self;
+        let TransformOutput { band, transform, products, output } = self;
         let layer = band.layer;
         let bias = &layer.weights.bias;
         let [row_stride, pixel_stride] = layer.output_strides;
@@ -305,12 +301,14 @@ impl SimdOp for TransformOutput<'_> {
                     for (y, product) in column.iter_mut().enumerate() {
                         *product = isa.load(&from[(y * WINDOW + x) * bias.len()..]);
                     }
-                    let [s0, s1, s2, s3] = transform_products(isa, column);
-                    (rows[0][x], rows[1][x], rows[2][x], rows[3][x]) = (s0, s1, s2, s3);
+                    let column = transform.products(isa, column);
+                    for y in 0..TILE {
+                        rows[y][x] = column[y];
+                    }
                 }
                 let bias = isa.load(&bias[filter..]);
                 for (y, row) in rows.iter().enumerate() {
-                    for (x, sum) in transform_products(isa, *row).iter().enumerate() {
+                    for (x, sum) in transform.products(isa, *row).iter().enumerate() {
                         let mut sum = isa.add(*sum, bias);
                         if let Some(clamp) = layer.clamp {
                             sum = clamp.apply(isa, sum);
@@ -325,24 +323,16 @@ impl SimdOp for TransformOutput<'_> {
     }
 }
 
-/// Six neighbouring products, transformed to four sums in one direction.
-#[inline(always)]
-fn transform_products<I: Isa>(isa: I, [p0, p1, p2, p3, p4, p5]: [I::Vector; WINDOW]) -> [I::Vector; TILE] {
-    let (near_sum, near_difference) = (isa.add(p1, p2), times(isa, p2, -1.0, p1));
-    let (far_sum, far_difference) = (isa.add(p3, p4), times(isa, p4, -1.0, p3));
-    [
-        isa.add(p0, isa.add(near_sum, far_sum)),
-        times(isa, far_difference, 2.0, near_difference),
-        times(isa, far_sum, 4.0, near_sum),
-        isa.add(times(isa, far_difference, 8.0, near_difference), p5),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use engraft_testing::noise;
 
     use super::*;
+
+    fn everywhere() -> impl Iterator<Item = (InstructionSet, WinogradTile)> {
+        let tiles = [WinogradTile::TwoByTwo, WinogradTile::FourByFour];
+        InstructionSet::available().into_iter().flat_map(move |isa| tiles.map(|tile| (isa, tile)))
+    }
 
     struct Case {
         /// Rows and columns of output pixels.
@@ -371,7 +361,7 @@ mod tests {
         }
 
         /// The greatest difference from the naive loop, as a share of the greatest output.
-        fn error(&self, isa: InstructionSet) -> f32 {
+        fn error(&self, isa: InstructionSet, tile: WinogradTile) -> f32 {
             let [height, width] = self.size;
             let [pixel, out_pixel] = [self.channels, self.filters].map(|len| isa.padded(len));
             // What fills up a pixel must not matter.
@@ -380,7 +370,7 @@ mod tests {
             let bias = noise(3, self.filters);
             let want = self.naive(&input, pixel, &kernel, &bias);
             let scale = vec![1.0; self.filters];
-            let weights = PackedWinograd::pack(isa, self.channels, &kernel, &scale, &bias);
+            let weights = PackedWinograd::pack(isa, tile, self.channels, &kernel, &scale, &bias);
             let mut scratch = vec![f32::NAN; weights.scratch_len(self.size)];
             let mut got = vec![f32::NAN; height * width * out_pixel];
             WinogradConv2d {
@@ -403,7 +393,7 @@ mod tests {
 
     #[test]
     fn every_size_equals_the_naive_loop() {
-        for isa in InstructionSet::available() {
+        for (isa, tile) in everywhere() {
             for (size, channels, filters) in [
                 ([4, 4], 1, 1),
                 ([1, 1], 5, 3),
@@ -413,8 +403,9 @@ mod tests {
                 ([13, 35], 20, 40),
                 ([9, 8], 300, 10),
             ] {
-                let error = Case { size, channels, filters }.error(isa);
-                let row = format!("{size:?}, {channels} channels, {filters} filters, {}", isa.name());
+                let error = Case { size, channels, filters }.error(isa, tile);
+                let row =
+                    format!("{size:?}, {channels} channels, {filters} filters, {}, {tile:?}", isa.name());
                 assert!(error < 1e-5, "{row}: {error:e} of the greatest output");
             }
         }
@@ -422,13 +413,13 @@ mod tests {
 
     #[test]
     fn parts_that_begin_at_whole_tiles_give_the_same_bits() {
-        for isa in InstructionSet::available() {
+        for (isa, tile) in everywhere() {
             let pixel = isa.padded(16);
             let (height, width) = (11, 6);
             let strides = [(width + 2) * pixel, pixel];
             let input = noise(1, (height + 2) * strides[0]);
             let kernel = noise(2, 9 * 16 * 16);
-            let weights = PackedWinograd::pack(isa, 16, &kernel, &[1.0; 16], &[0.5; 16]);
+            let weights = PackedWinograd::pack(isa, tile, 16, &kernel, &[1.0; 16], &[0.5; 16]);
             let run = |first: usize, rows: usize, output: &mut [f32]| {
                 let mut scratch = vec![f32::NAN; weights.scratch_len([rows, width])];
                 WinogradConv2d {
@@ -445,10 +436,11 @@ mod tests {
             let mut whole = vec![f32::NAN; height * width * pixel];
             run(0, height, &mut whole);
             let mut parts = vec![f32::NAN; whole.len()];
-            let (above, below) = parts.split_at_mut(2 * TILE * width * pixel);
-            run(0, 2 * TILE, above);
-            run(2 * TILE, height - 2 * TILE, below);
-            assert_eq!(whole, parts, "{}", isa.name());
+            let first = 2 * tile.side();
+            let (above, below) = parts.split_at_mut(first * width * pixel);
+            run(0, first, above);
+            run(first, height - first, below);
+            assert_eq!(whole, parts, "{}, {tile:?}", isa.name());
         }
     }
 }

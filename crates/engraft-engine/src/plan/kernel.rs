@@ -155,7 +155,7 @@ impl Kernel {
     pub(super) fn row_step(&self) -> Option<usize> {
         match self {
             Kernel::GlobalAveragePool2d | Kernel::Softmax | Kernel::Reshape => None,
-            Kernel::Winograd { .. } => Some(PackedWinograd::ROWS),
+            Kernel::Winograd { weights, .. } => Some(weights.tile().side()),
             _ => Some(1),
         }
     }

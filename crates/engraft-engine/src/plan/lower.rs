@@ -8,7 +8,7 @@ use engraft_graph::{
 };
 use engraft_kernels::{
     Bf16Unit, ByteScale, ConvertPixels, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix,
-    PackedDepthwise, PackedInt8Matrix, PackedMatrix, PackedWinograd, PoolKind, RoundedMatrix,
+    PackedDepthwise, PackedInt8Matrix, PackedMatrix, PackedWinograd, PoolKind, RoundedMatrix, WinogradTile,
 };
 
 use super::affine::Affine;
@@ -222,15 +222,18 @@ impl<'a> Lowering<'a> {
             Op::Input { .. } => {
                 Kernel::Convert(ConvertPixels::new(self.isa, &scale, &offset, fused.reversed))
             }
-            Op::Conv2d(conv) if self.is_winograd(conv, node, inputs) => {
-                let channels = self.values[inputs[0].value.0].channels;
-                let filters = self.weight(node, "kernel").to_f32();
-                let weights = PackedWinograd::pack(self.isa, channels, &filters, &scale, &offset);
-                Kernel::Winograd { weights, ending }
-            }
-            Op::Conv2d(Conv2d { kernel, strides, .. }) => {
-                self.convolution(node, inputs[0], [*kernel, *strides], [&scale, &offset], ending)?
-            }
+            Op::Conv2d(conv) => match self.winograd_tile(conv, node, inputs) {
+                Some(tile) => {
+                    let channels = self.values[inputs[0].value.0].channels;
+                    let filters = self.weight(node, "kernel").to_f32();
+                    let weights = PackedWinograd::pack(self.isa, tile, channels, &filters, &scale, &offset);
+                    Kernel::Winograd { weights, ending }
+                }
+                None => {
+                    let Conv2d { kernel, strides, .. } = *conv;
+                    self.convolution(node, inputs[0], [kernel, strides], [&scale, &offset], ending)?
+                }
+            },
             Op::Dense(_) => self.convolution(node, inputs[0], [[1, 1]; 2], [&scale, &offset], ending)?,
             Op::DepthwiseConv2d(conv) => {
                 let filters = self.weight(node, "kernel").to_f32();
@@ -267,13 +270,12 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// Whether Winograd's algorithm can and should be used: it adds nothing and reads whole vectors.
-    fn is_winograd(&self, conv: &Conv2d, node: &Node, inputs: &[View]) -> bool {
+    /// The tiles with which Winograd's algorithm can and should be used: it adds nothing and reads whole vectors.
+    fn winograd_tile(&self, conv: &Conv2d, node: &Node, inputs: &[View]) -> Option<WinogradTile> {
         let Layout { channels, pixel_len, .. } = self.values[inputs[0].value.0];
-        self.precision == Precision::F32
-            && inputs.len() == 1
-            && pixel_len == self.isa.padded(channels)
-            && winograd::pays(conv, channels, node.shape)
+        let possible =
+            self.precision == Precision::F32 && inputs.len() == 1 && pixel_len == self.isa.padded(channels);
+        possible.then(|| winograd::tile(conv, channels, node.shape)).flatten()
     }
 
     /// Zeros up to whole vectors.

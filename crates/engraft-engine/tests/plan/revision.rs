@@ -12,7 +12,7 @@ use engraft_testing::noise_u8;
 use super::{compiled, nets, winograd};
 
 /// The revision that the digests belong to.
-const REVISION: &str = "engraft-engine 5";
+const REVISION: &str = "engraft-engine 6";
 
 /// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
 /// NEON come from an emulator.

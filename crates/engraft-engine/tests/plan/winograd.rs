@@ -22,31 +22,45 @@ pub fn net() -> Result<Graph, GraphError> {
     net.finish(x)
 }
 
+/// A map of too few pixels for tiles of 4x4, whose last tiles of 2x2 reach beyond both edges.
+fn small_net() -> Result<Graph, GraphError> {
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [13, 11, 3])?;
+    let x = net.conv2d("direct", image, 32, 3, 1, Padding::Same)?;
+    let x = net.activation("relu", x, Activation::Relu)?;
+    let x = net.conv2d("same", x, 40, 3, 1, Padding::Same)?;
+    let x = net.activation("silu", x, Activation::Silu)?;
+    net.finish(x)
+}
+
 #[test]
 fn it_is_used_and_equals_the_definition() {
-    let graph = net().unwrap();
-    let weights = nets::weights(&graph);
-    for isa in InstructionSet::available() {
-        let plan = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
-        let image = noise_u8(1, plan.input_shape().len());
-        let steps = plan.profile(&image, 1).unwrap();
-        let used = steps.iter().filter(|step| step.kernel == "winograd").map(|step| step.node.as_str());
-        assert_eq!(used.collect::<Vec<_>>(), ["same", "valid", "plain"], "{}", isa.name());
-        let want = reference::run(&graph, &weights, &floats(&image));
-        let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        let mut got = vec![f32::NAN; want.len()];
-        plan.run_u8(&[&image], &mut got).unwrap();
-        assert_close(&got, &want, Tolerance::abs(1e-5 * largest));
-        check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
+    for (graph, names) in [(net(), &["same", "valid", "plain"][..]), (small_net(), &["same"])] {
+        let graph = graph.unwrap();
+        let weights = nets::weights(&graph);
+        for isa in InstructionSet::available() {
+            let plan = Plan::compile(&graph, &weights, &PlanOptions::new(isa)).unwrap();
+            let image = noise_u8(1, plan.input_shape().len());
+            let steps = plan.profile(&image, 1).unwrap();
+            let used = steps.iter().filter(|step| step.kernel == "winograd").map(|step| step.node.as_str());
+            assert_eq!(used.collect::<Vec<_>>(), names, "{}", isa.name());
+            let want = reference::run(&graph, &weights, &floats(&image));
+            let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            let mut got = vec![f32::NAN; want.len()];
+            plan.run_u8(&[&image], &mut got).unwrap();
+            assert_close(&got, &want, Tolerance::abs(1e-5 * largest));
+            check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
+        }
     }
 }
 
 #[test]
 fn results_do_not_depend_on_threads_or_batches() {
-    let graph = net().unwrap();
-    for isa in InstructionSet::available() {
-        check_threads_and_batches(
-            &Plan::compile(&graph, &nets::weights(&graph), &PlanOptions::new(isa)).unwrap(),
-        );
+    for graph in [net().unwrap(), small_net().unwrap()] {
+        for isa in InstructionSet::available() {
+            check_threads_and_batches(
+                &Plan::compile(&graph, &nets::weights(&graph), &PlanOptions::new(isa)).unwrap(),
+            );
+        }
     }
 }
