@@ -81,7 +81,8 @@ impl Job<'_> {
     fn standardizer(&self, train: &ImagePart) -> Result<Option<Standardizer>, Error> {
         let settings = self.options.augment.as_ref().map(|augment| Standardization::from(augment.settings()));
         let Some(settings) = settings.filter(|settings| !settings.is_identity()) else { return Ok(None) };
-        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from))?))
+        let is_cancelled = || self.progress.is_cancelled();
+        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from), &is_cancelled)?))
     }
 
     pub fn on_features(&self, backbone: Option<Backbone>) -> Result<Fitted, Error> {
