@@ -235,6 +235,26 @@ fn what_cannot_be_trained_is_told() {
 }
 
 #[test]
+fn strict_refuses_what_is_judged_on_before_anything_is_trained() {
+    let fixture = Fixture::with_data();
+    fixture.draw("parts/train", 6, 0);
+    fixture.draw("parts/test", 2, 50);
+    fixture.write("parts/test/discs/9.png", "text");
+    fixture.write("data/discs/00.png", "text");
+    for (data, rest, want) in [
+        ("parts", &[][..], "parts/test/discs/9.png: not an image"),
+        ("data", &["--val-split", "0.34"], "data/discs/00.png: not an image"),
+    ] {
+        for recipe in [&["cnn", "--image-size", "24"][..], &["dense"]] {
+            let fixed = ["train", data, "--strict", "--epochs", "1", "--out", "m.st", "--quiet", "--recipe"];
+            let message = fixture.fails(&[&fixed[..], recipe, rest].concat(), 3);
+            assert!(message.contains(want), "{recipe:?}: {message}");
+            assert!(!fixture.path("m.checkpoint").exists() && !fixture.path("m.st").exists(), "{recipe:?}");
+        }
+    }
+}
+
+#[test]
 fn weights_of_classes_change_the_model_and_are_remembered() {
     let fixture = Fixture::with_data();
     let train =
