@@ -58,16 +58,25 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
 #[test]
 fn an_interrupted_training_says_how_to_go_on() {
     let fixture = Fixture::with_data();
-    let run = with(&["--epochs", "1000", "--stop-loss", "0", "--out", "stopped", "--quiet"]);
-    let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while !fixture.path("stopped.checkpoint").exists() {
-        std::thread::yield_now();
+    fixture.draw("data-test", 20, 50);
+    // The first is stopped while it trains, the second while it is judged on many views.
+    for rest in [
+        &["--epochs", "1000", "--stop-loss", "0"][..],
+        &["--epochs", "1", "--test", "data-test", "--tta", "1000"],
+    ] {
+        let run = [&with(&["--out", "stopped", "--quiet"]), rest].concat();
+        let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        while !fixture.path("stopped.checkpoint").exists() {
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(130), "{rest:?}: {message}");
+        let want = "no model was written; --resume goes on from stopped.checkpoint";
+        assert!(message.contains(want), "{rest:?}: {message}");
+        fs::remove_file(fixture.path("stopped.checkpoint")).unwrap();
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(130), "{message}");
-    assert!(message.contains("no model was written; --resume goes on from stopped.checkpoint"), "{message}");
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl Classifier {
             cv: None,
             warnings: few_images,
         };
-        let mut trained = training.finish(&train, chosen, choosing)?;
+        let mut trained =
+            training.finish(&train, chosen, choosing).map_err(|error| network.interrupted(error))?;
         trained.network = Some(network.record(&fitted, options, class_weights));
         let seconds = training.seconds(scanned - started, choosing, started.elapsed());
         let header = training.header(&trained, &backbone);
@@ -188,6 +189,14 @@ impl NetworkTraining {
     /// What is done anew to each training image in each epoch: features are computed once, of the views of an image.
     fn drawn_each_epoch<'a>(&self, options: &'a TrainOptions) -> Option<&'a Augmentation> {
         options.augment.as_ref().filter(|_| self.layers.input == NetworkInput::Pixels)
+    /// The error with the checkpoint, if there is one, where it says that the training, or judging it, was stopped.
+    fn interrupted(&self, error: Error) -> Error {
+        match (error, self.checkpoint.clone().filter(|path| path.exists())) {
+            (Error::Interrupted, Some(checkpoint)) => Error::TrainingInterrupted { checkpoint },
+            (error, _) => error,
+        }
+    }
+
     }
 
     fn record(

@@ -165,10 +165,7 @@ impl Job<'_> {
         };
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
         fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
-            FitError::Interrupted => match checkpoint.clone().filter(|path| path.exists()) {
-                Some(checkpoint) => Error::TrainingInterrupted { checkpoint },
-                None => Error::Interrupted,
-            },
+            FitError::Interrupted => self.network.interrupted(Error::Interrupted),
             error => Error::Fit(Box::new(error)),
         })
     }
