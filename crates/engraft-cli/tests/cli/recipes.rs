@@ -171,6 +171,7 @@ fn what_cannot_be_trained_is_told() {
         fixture.write(file, "text");
     }
     fixture.save("lone/a/1.png", &discs(1));
+    fs::create_dir_all(fixture.path("kept.history.svg")).unwrap();
     fixture.write("typo.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilter = 4\n");
     for (arguments, code, want) in [
         (vec!["train", "data", "--epochs", "3"], 2, "--epochs has no meaning for the recipe linear"),
@@ -196,6 +197,12 @@ fn what_cannot_be_trained_is_told() {
             2,
             "--augment is mixup, expected settings that make one image",
         ),
+        (
+            with(&["--out", "m.checkpoint"]),
+            2,
+            "--out m.checkpoint is where the checkpoint is kept, expected another ending",
+        ),
+        (with(&["--out", "kept"]), 1, "kept.history.svg: is a folder, expected the name of a file"),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
         (with(&["--backbone", "mobilenet_v2"]), 2, "--backbone mobilenet_v2 is about a frozen backbone"),
         (with(&["--weights", "w.h5"]), 2, "--weights w.h5 is about a frozen backbone"),
