@@ -271,6 +271,20 @@ fn strict_refuses_what_is_judged_on_before_anything_is_trained() {
 }
 
 #[test]
+fn a_network_that_has_not_learnt_is_told() {
+    let fixture = Fixture::with_data();
+    let output = fixture.run(&with(&["--epochs", "2", "--learning-rate", "1e3", "--out", "m.st", "--quiet"]));
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(
+        message.contains("this network has not learnt; try a smaller learning rate than 1000.0"),
+        "{message}"
+    );
+    let output = fixture.run(&with(&["--epochs", "2", "--out", "m.st", "--quiet"]));
+    assert!(!stderr(&output).contains("has not learnt"), "{}", stderr(&output));
+}
+
+#[test]
 fn weights_of_classes_change_the_model_and_are_remembered() {
     let fixture = Fixture::with_data();
     let train =
