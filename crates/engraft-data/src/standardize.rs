@@ -53,6 +53,9 @@ pub enum StandardizeError {
         /// What is possible, in words.
         limit: &'static str,
     },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Cancelled,
 }
 
 /// A standardisation with everything that it learnt from data.
@@ -106,7 +109,8 @@ impl From<&AugmentSettings> for Standardization {
 
 impl Standardization {
     /// Learns what it needs of `images`, which are all of one size; images are taken before any per-image step. They are gone
-    /// through several times, so that they need not all be in memory as floats.
+    /// through several times, so that they need not all be in memory as floats. Whitening many images takes minutes;
+    /// `is_cancelled` is asked often enough to stop at once, and must stay true once it was.
     ///
     /// Source: Keras' `ImageDataGenerator.fit`.
     ///
@@ -115,6 +119,18 @@ impl Standardization {
     pub fn fit(
         self,
         images: impl Iterator<Item = FloatImage> + Clone,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Standardizer, StandardizeError> {
+        // All sums end early then, and are thrown away below.
+        let images = images.take_while(|_| !is_cancelled());
+        let fitted = self.fit_all(images, is_cancelled);
+        if is_cancelled() { Err(StandardizeError::Cancelled) } else { fitted }
+    }
+
+    fn fit_all(
+        self,
+        images: impl Iterator<Item = FloatImage> + Clone,
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Standardizer, StandardizeError> {
         let first = images.clone().next().ok_or(StandardizeError::NoImages)?;
         let expected = (first.height, first.width);
@@ -127,7 +143,7 @@ impl Standardization {
         if self.zca_whitening {
             Whitening::check_size(images.clone().count(), first.values.len())?;
             let rows: Vec<Vec<f64>> = images.map(|image| standardizer.centred(&image)).collect();
-            standardizer.whitening = Some(Whitening::fit(&rows, self.zca_epsilon));
+            standardizer.whitening = Whitening::fit(&rows, self.zca_epsilon, is_cancelled);
         }
         Ok(standardizer)
     }
@@ -268,6 +284,8 @@ fn statistics(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use engraft_testing::noise_u8;
 
     use super::*;
@@ -277,15 +295,41 @@ mod tests {
     fn what_cannot_be_learnt_is_named() {
         let image = |width| FloatImage::new(1, width, vec![1.0; 3 * width]).unwrap();
         let whitening = Standardization { zca_whitening: true, ..Standardization::default() };
-        assert_eq!(whitening.fit([].into_iter()), Err(StandardizeError::NoImages));
-        let error = whitening.fit([image(1), image(2)].into_iter()).unwrap_err();
+        assert_eq!(whitening.fit([].into_iter(), &|| false), Err(StandardizeError::NoImages));
+        let error = whitening.fit([image(1), image(2)].into_iter(), &|| false).unwrap_err();
         assert_eq!(error.to_string(), "an image is (1, 2), expected (1, 1) (height, width) as the others");
         let large = std::iter::repeat_n(image(1000), 2000);
-        let error = whitening.fit(large).unwrap_err().to_string();
+        let error = whitening.fit(large, &|| false).unwrap_err().to_string();
         assert!(error.contains("2000 images of 3000 values is too large"), "{error}");
-        let learnt = whitening.fit([image(2)].into_iter()).unwrap();
+        let learnt = whitening.fit([image(2)].into_iter(), &|| false).unwrap();
         assert_eq!(learnt.apply(&image(2)).unwrap().len(), 6);
         assert!(learnt.apply(&image(3)).is_err());
+    }
+
+    #[test]
+    fn whitening_stops_wherever_it_is_asked_to() {
+        let settings = Standardization { zca_whitening: true, ..Standardization::default() };
+        for (width, what) in [(2, "products of columns"), (9, "products of rows")] {
+            let image =
+                |seed| FloatImage::from(&Image { width, height: 1, pixels: noise_u8(seed, 3 * width) });
+            let fit = |questions: usize| {
+                let asked = Cell::new(0);
+                let is_cancelled = || {
+                    asked.set(asked.get() + 1);
+                    asked.get() > questions
+                };
+                let learnt = settings.fit((0..8).map(image), &is_cancelled);
+                (learnt, asked.get())
+            };
+            let (learnt, asked) = fit(usize::MAX);
+            learnt.unwrap();
+            assert!(asked > 50, "{what}: asked {asked} times");
+            for questions in 0..asked {
+                let (stopped, more) = fit(questions);
+                assert_eq!(stopped, Err(StandardizeError::Cancelled), "{what}: {questions}");
+                assert!(more < questions + 10, "{what}: it went on for {more} after {questions} questions");
+            }
+        }
     }
 
     #[test]
@@ -293,7 +337,7 @@ mod tests {
         let image = |seed| FloatImage::from(&Image { width: 2, height: 2, pixels: noise_u8(seed, 12) });
         let settings =
             Standardization { zca_whitening: true, samplewise_center: true, ..Standardization::default() };
-        let learnt = settings.fit((0..5).map(image)).unwrap();
+        let learnt = settings.fit((0..5).map(image), &|| false).unwrap();
         let json = serde_json::to_string(&learnt).unwrap();
         let read: Standardizer = serde_json::from_str(&json).unwrap();
         assert!(!read.is_usable(12), "the directions are missing");

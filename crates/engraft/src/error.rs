@@ -51,7 +51,7 @@ pub enum Error {
     Augment(#[from] engraft_data::augment::AugmentError),
     /// Pixels cannot be standardised.
     #[error(transparent)]
-    Standardize(#[from] engraft_data::StandardizeError),
+    Standardize(engraft_data::StandardizeError),
     /// A setting is out of its range.
     #[error("{setting} is {found}, expected {expected}")]
     Setting {
@@ -184,6 +184,15 @@ impl From<engraft_train::Error> for Error {
         match error {
             engraft_train::Error::Interrupted => Error::Interrupted,
             error => Error::Train(error),
+        }
+    }
+}
+
+impl From<engraft_data::StandardizeError> for Error {
+    fn from(error: engraft_data::StandardizeError) -> Error {
+        match error {
+            engraft_data::StandardizeError::Cancelled => Error::Interrupted,
+            error => Error::Standardize(error),
         }
     }
 }

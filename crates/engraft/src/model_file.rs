@@ -313,7 +313,7 @@ mod tests {
             ("the standardisation of network `tiny` is incomplete", |header, _, _| {
                 let whitening = Standardization { zca_whitening: true, ..Standardization::default() };
                 let image = FloatImage::new(5, 5, vec![0.5; 75]).unwrap();
-                header.parts[0].standardizer = Some(whitening.fit([image].into_iter()).unwrap());
+                header.parts[0].standardizer = Some(whitening.fit([image].into_iter(), &|| false).unwrap());
             }),
             ("`conv/kernel`", |_, weights, _| *weights = NamedTensors::new()),
             ("takes 1 features, the backbone gives 2", |_, _, head| {

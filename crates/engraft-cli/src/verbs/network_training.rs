@@ -76,6 +76,12 @@ impl NetworkArgs {
         let Some((recipe, layers, defaults)) = self.layers()? else {
             return self.refuse_for_linear().map(|()| None);
         };
+        let checkpoint = checkpoint_path(out);
+        if checkpoint == out {
+            let found = out.display();
+            let problem = format!("--out {found} is where the checkpoint is kept, expected another ending");
+            return Err(UsageError(problem).into());
+        }
         let optimizer = self.optimizer.unwrap_or(defaults.optimizer);
         let fit = FitOptions {
             epochs: self.epochs.unwrap_or(defaults.epochs),
@@ -96,7 +102,7 @@ impl NetworkArgs {
             image_size: self.image_size.unwrap_or(Recipe::IMAGE_SIZE),
             val_split: self.val_split.unwrap_or_default(),
             flatten: self.flatten,
-            checkpoint: Some(checkpoint_path(out)),
+            checkpoint: Some(checkpoint),
             resume: self.resume,
         }))
     }

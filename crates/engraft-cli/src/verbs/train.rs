@@ -156,15 +156,16 @@ fn train_network(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<TrainReport> {
-    engraft::check_writable(out)?;
+    let (table, curves) = (beside(out, "history.csv"), beside(out, "history.svg"));
+    [out, &table, &curves].into_iter().try_for_each(engraft::check_writable)?;
     let store = super::open_store();
     let backbone = (network.layers.input == NetworkInput::Features).then(open).transpose()?;
     let (classifier, report) =
         Classifier::train_network(data, backbone, options, network, store.as_ref(), progress)?;
     classifier.save(out)?;
     if let Some(history) = &report.history {
-        engraft::write_file(&beside(out, "history.csv"), history.to_csv().as_bytes())?;
-        engraft::write_file(&beside(out, "history.svg"), plot::curves(history).as_bytes())?;
+        engraft::write_file(&table, history.to_csv().as_bytes())?;
+        engraft::write_file(&curves, plot::curves(history).as_bytes())?;
     }
     // Training is done; where the file cannot be removed it does no harm.
     if let Some(checkpoint) = &network.checkpoint {

@@ -58,16 +58,25 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
 #[test]
 fn an_interrupted_training_says_how_to_go_on() {
     let fixture = Fixture::with_data();
-    let run = with(&["--epochs", "1000", "--stop-loss", "0", "--out", "stopped", "--quiet"]);
-    let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while !fixture.path("stopped.checkpoint").exists() {
-        std::thread::yield_now();
+    fixture.draw("data-test", 20, 50);
+    // The first is stopped while it trains, the second while it is judged on many views.
+    for rest in [
+        &["--epochs", "1000", "--stop-loss", "0"][..],
+        &["--epochs", "1", "--test", "data-test", "--tta", "1000"],
+    ] {
+        let run = [&with(&["--out", "stopped", "--quiet"]), rest].concat();
+        let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        while !fixture.path("stopped.checkpoint").exists() {
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(130), "{rest:?}: {message}");
+        let want = "no model was written; --resume goes on from stopped.checkpoint";
+        assert!(message.contains(want), "{rest:?}: {message}");
+        fs::remove_file(fixture.path("stopped.checkpoint")).unwrap();
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(130), "{message}");
-    assert!(message.contains("no model was written; --resume goes on from stopped.checkpoint"), "{message}");
 }
 
 #[test]
@@ -162,6 +171,7 @@ fn what_cannot_be_trained_is_told() {
         fixture.write(file, "text");
     }
     fixture.save("lone/a/1.png", &discs(1));
+    fs::create_dir_all(fixture.path("kept.history.svg")).unwrap();
     fixture.write("typo.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilter = 4\n");
     for (arguments, code, want) in [
         (vec!["train", "data", "--epochs", "3"], 2, "--epochs has no meaning for the recipe linear"),
@@ -187,6 +197,12 @@ fn what_cannot_be_trained_is_told() {
             2,
             "--augment is mixup, expected settings that make one image",
         ),
+        (
+            with(&["--out", "m.checkpoint"]),
+            2,
+            "--out m.checkpoint is where the checkpoint is kept, expected another ending",
+        ),
+        (with(&["--out", "kept"]), 1, "kept.history.svg: is a folder, expected the name of a file"),
         (with(&["--flatten"]), 2, "--flatten is set for the recipe cnn on pixels"),
         (with(&["--backbone", "mobilenet_v2"]), 2, "--backbone mobilenet_v2 is about a frozen backbone"),
         (with(&["--weights", "w.h5"]), 2, "--weights w.h5 is about a frozen backbone"),
@@ -232,6 +248,40 @@ fn what_cannot_be_trained_is_told() {
         assert!(message.contains(want), "{arguments:?}: {message}");
         assert!(!fixture.path("data.safetensors").exists(), "{arguments:?}");
     }
+}
+
+#[test]
+fn strict_refuses_what_is_judged_on_before_anything_is_trained() {
+    let fixture = Fixture::with_data();
+    fixture.draw("parts/train", 6, 0);
+    fixture.draw("parts/test", 2, 50);
+    fixture.write("parts/test/discs/9.png", "text");
+    fixture.write("data/discs/00.png", "text");
+    for (data, rest, want) in [
+        ("parts", &[][..], "parts/test/discs/9.png: not an image"),
+        ("data", &["--val-split", "0.34"], "data/discs/00.png: not an image"),
+    ] {
+        for recipe in [&["cnn", "--image-size", "24"][..], &["dense"]] {
+            let fixed = ["train", data, "--strict", "--epochs", "1", "--out", "m.st", "--quiet", "--recipe"];
+            let message = fixture.fails(&[&fixed[..], recipe, rest].concat(), 3);
+            assert!(message.contains(want), "{recipe:?}: {message}");
+            assert!(!fixture.path("m.checkpoint").exists() && !fixture.path("m.st").exists(), "{recipe:?}");
+        }
+    }
+}
+
+#[test]
+fn a_network_that_has_not_learnt_is_told() {
+    let fixture = Fixture::with_data();
+    let output = fixture.run(&with(&["--epochs", "2", "--learning-rate", "1e3", "--out", "m.st", "--quiet"]));
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(
+        message.contains("this network has not learnt; try a smaller learning rate than 1000.0"),
+        "{message}"
+    );
+    let output = fixture.run(&with(&["--epochs", "2", "--out", "m.st", "--quiet"]));
+    assert!(!stderr(&output).contains("has not learnt"), "{}", stderr(&output));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Eigenvalues and eigenvectors of a symmetric matrix.
 
-/// Each eigenvalue with its unit eigenvector, in no particular order. Only the lower triangle has to be right.
+/// Each eigenvalue with its unit eigenvector, in no particular order, or nothing once `is_cancelled`. Only the lower triangle has
+/// to be right.
 ///
 /// Source: the cyclic Jacobi method, G. Golub and C. Van Loan, "Matrix Computations", section 8.5.
-pub fn symmetric_eigen(mut matrix: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
+pub fn symmetric_eigen(
+    mut matrix: Vec<Vec<f64>>,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Option<Vec<(f64, Vec<f64>)>> {
     let n = matrix.len();
     // Row i is the eigenvector of entry (i, i) in the end.
     let mut vectors: Vec<Vec<f64>> =
@@ -13,12 +17,15 @@ pub fn symmetric_eigen(mut matrix: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
             break;
         }
         for p in 1..n {
+            if is_cancelled() {
+                return None;
+            }
             for q in 0..p {
                 rotate(&mut matrix, &mut vectors, p, q);
             }
         }
     }
-    vectors.into_iter().enumerate().map(|(i, vector)| (matrix[i][i], vector)).collect()
+    Some(vectors.into_iter().enumerate().map(|(i, vector)| (matrix[i][i], vector)).collect())
 }
 
 /// The method converges quadratically; ten are needed for a thousand rows.
@@ -71,7 +78,7 @@ mod tests {
         for n in [1, 2, 5, 24] {
             let entry = |i: usize, j: usize| ((i.min(j) * 7 + i.max(j) * 13) % 19) as f64 - 9.0;
             let matrix: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect();
-            for (value, vector) in symmetric_eigen(matrix.clone()) {
+            for (value, vector) in symmetric_eigen(matrix.clone(), &|| false).unwrap() {
                 let length: f64 = vector.iter().map(|v| v * v).sum();
                 assert!((length - 1.0).abs() < 1e-12, "n {n}");
                 for (row, own) in matrix.iter().zip(&vector) {
@@ -84,7 +91,10 @@ mod tests {
 
     #[test]
     fn zero_and_diagonal_matrices_are_done_at_once() {
-        let values = |matrix| symmetric_eigen(matrix).into_iter().map(|(value, _)| value).collect::<Vec<_>>();
+        let values = |matrix| {
+            let pairs = symmetric_eigen(matrix, &|| false).unwrap();
+            pairs.into_iter().map(|(value, _)| value).collect::<Vec<_>>()
+        };
         assert_eq!(values(vec![vec![0.0; 2]; 2]), [0.0, 0.0]);
         assert_eq!(values(vec![vec![3.0, 0.0], vec![0.0, -2.0]]), [3.0, -2.0]);
     }

@@ -16,7 +16,7 @@ pub struct Whitening {
     pub directions: Vec<f32>,
 }
 
-/// The smaller of images and values per image: an eigenproblem of this size takes some ten seconds.
+/// The smaller of images and values per image: an eigenproblem of this size takes some minutes.
 const MAX_RANK: usize = 1024;
 
 /// 400 MB of directions.
@@ -34,16 +34,17 @@ impl Whitening {
         Ok(())
     }
 
-    /// Learns from one row of values per image, at least one, within [`Whitening::check_size`].
+    /// Learns from one row of values per image, within [`Whitening::check_size`]; nothing without a row and once `is_cancelled`.
     ///
     /// Directions in which the data does not vary beyond the precision of its floats are left out; Keras divides their
     /// rounding errors by `epsilon`.
     ///
     /// Source: Keras' `ImageDataGenerator.fit`, the singular vectors of the data; here from the smaller of both products
     /// of the data with itself.
-    pub fn fit(rows: &[Vec<f64>], epsilon: f64) -> Whitening {
-        let (images, values) = (rows.len(), rows[0].len());
-        let pairs = if values <= images { from_covariance(rows) } else { from_gram(rows) };
+    pub fn fit(rows: &[Vec<f64>], epsilon: f64, is_cancelled: &dyn Fn() -> bool) -> Option<Whitening> {
+        let (images, values) = (rows.len(), rows.first()?.len());
+        let solve = if values <= images { from_covariance } else { from_gram };
+        let pairs = solve(rows, is_cancelled)?;
         let largest = pairs.iter().map(|(singular, _)| *singular).fold(0.0, f64::max);
         let smallest = largest * images.max(values) as f64 * f64::from(f32::EPSILON);
         let kept = pairs.into_iter().filter(|(singular, _)| *singular > smallest);
@@ -52,7 +53,7 @@ impl Whitening {
             whitening.factors.push((images as f64).sqrt() / (singular + epsilon));
             whitening.directions.extend(direction.into_iter().map(|value| value as f32));
         }
-        whitening
+        Some(whitening)
     }
 
     /// Whether all of it is there, and for images of `values` values.
@@ -79,21 +80,27 @@ impl Whitening {
     }
 }
 
-/// Singular values and right singular vectors, from the products of columns.
-fn from_covariance(rows: &[Vec<f64>]) -> Vec<(f64, Vec<f64>)> {
+/// Singular values and right singular vectors, from the products of columns; nothing once `is_cancelled`.
+fn from_covariance(rows: &[Vec<f64>], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<(f64, Vec<f64>)>> {
     let values = rows[0].len();
     let mut products = vec![vec![0.0; values]; values];
     for row in rows {
+        if is_cancelled() {
+            return None;
+        }
         for (products, &value) in products.iter_mut().zip(row) {
             add_scaled(products, row, value);
         }
     }
-    symmetric_eigen(products).into_iter().map(|(square, vector)| (square.max(0.0).sqrt(), vector)).collect()
+    let pairs = symmetric_eigen(products, is_cancelled)?;
+    Some(pairs.into_iter().map(|(square, vector)| (square.max(0.0).sqrt(), vector)).collect())
 }
 
 /// The same from the products of rows, whose eigenvectors are the left singular vectors.
-fn from_gram(rows: &[Vec<f64>]) -> Vec<(f64, Vec<f64>)> {
-    let products = rows.iter().map(|one| rows.iter().map(|other| dot(one, other)).collect()).collect();
+fn from_gram(rows: &[Vec<f64>], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<(f64, Vec<f64>)>> {
+    let products_with =
+        |one: &Vec<f64>| (!is_cancelled()).then(|| rows.iter().map(|other| dot(one, other)).collect());
+    let products = rows.iter().map(products_with).collect::<Option<_>>()?;
     let right = |(square, left): (f64, Vec<f64>)| {
         let singular = square.max(0.0).sqrt();
         let mut vector = vec![0.0; rows[0].len()];
@@ -102,7 +109,8 @@ fn from_gram(rows: &[Vec<f64>]) -> Vec<(f64, Vec<f64>)> {
         }
         (singular, vector)
     };
-    symmetric_eigen(products).into_iter().map(right).collect()
+    let pairs = symmetric_eigen(products, is_cancelled)?;
+    pairs.into_iter().map(|pair| (!is_cancelled()).then(|| right(pair))).collect()
 }
 
 fn dot(one: &[f64], other: &[f64]) -> f64 {

@@ -20,9 +20,12 @@ pub enum CheckpointProblem {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file is no checkpoint of this version, or not whole.
-    #[error("{0}")]
+    #[error("{0}; begin anew, without resuming")]
     Damaged(String),
-    /// The file belongs to a training with other images, options or another network.
+    /// The file belongs to a training that computes with other things.
+    #[error("is of a training with {0}; begin anew or restore them")]
+    OtherContent(&'static str),
+    /// The file belongs to a training with other options.
     #[error(
         "is of a training whose {setting} is {found}, expected {expected}; begin anew or restore the setting"
     )]

@@ -48,9 +48,12 @@ impl CheckpointKey {
     pub(super) fn check(&self, found: &BTreeMap<String, String>) -> Result<(), CheckpointProblem> {
         let names = self.0.keys().chain(found.keys());
         let different = names.filter(|&name| self.0.get(name) != found.get(name));
-        match different.min_by_key(|name| DERIVED.iter().position(|derived| derived == name)) {
+        let rank = |name: &String| DERIVED.iter().position(|(derived, _)| derived == name);
+        let first = different.map(|name| (rank(name), name)).min();
+        match first.map(|(rank, name)| (name, rank.and_then(|rank| DERIVED[rank].1))) {
             None => Ok(()),
-            Some(name) => {
+            Some((_, Some(content))) => Err(CheckpointProblem::OtherContent(content)),
+            Some((name, None)) => {
                 let value = |settings: &BTreeMap<String, String>| {
                     settings.get(name).map_or("not set".to_owned(), |value| shortened(value))
                 };
@@ -61,9 +64,17 @@ impl CheckpointKey {
     }
 }
 
-/// What differs as well where a setting does, and is told only where nothing else differs: a person knows the seed, but not the
-/// digest of the weights that it decides.
-const DERIVED: [&str; 4] = ["network", "training images", "validation images", "initial parameters"];
+/// What differs as well where a setting does, and is told only where nothing else differs: a person knows the optimizer or the
+/// seed, but not the learning rate that is usual for the one or the digest of the weights that the other decides. Digests are told in
+/// words.
+const DERIVED: [(&str, Option<&str>); 6] = [
+    ("epochs", None),
+    ("learning_rate", None),
+    ("network", Some("other layers, another size of images or another number of classes")),
+    ("training images", Some("other training images, or the same read, split or augmented in another way")),
+    ("validation images", Some("other validation images")),
+    ("initial parameters", Some("other initial parameters")),
+];
 
 /// A hostile file may hold names and values of any length.
 fn shortened(text: &str) -> String {

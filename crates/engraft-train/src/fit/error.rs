@@ -63,7 +63,7 @@ pub enum FitError {
     },
     /// The loss or a parameter is not a number any more.
     #[error(
-        "{what} is {found} in epoch {epoch}, batch {batch}, at learning rate {learning_rate}, expected a finite number: {}",
+        "{what} is {found} in epoch {epoch}, batch {batch}, at learning rate {learning_rate:?}, expected a finite number: {}",
         remedy(*updates, *learning_rate)
     )]
     Diverged {

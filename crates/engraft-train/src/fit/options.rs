@@ -77,8 +77,10 @@ impl FitOptions {
     fn check_values(&self) -> Result<(), SettingError> {
         require(self.epochs > 0, "epochs", self.epochs, "at least 1")?;
         require(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")?;
-        let rate_fits = self.learning_rate > 0.0 && (self.learning_rate as f32).is_finite();
-        require(rate_fits, "learning_rate", self.learning_rate, "a positive number")?;
+        let rate = self.learning_rate as f32;
+        let found = format!("{:?}", self.learning_rate);
+        let expected = "a positive number within single precision, 1e-45 to 3e38";
+        require(rate > 0.0 && rate.is_finite(), "learning_rate", found, expected)?;
         let smoothing_fits = (0.0..1.0).contains(&self.label_smoothing);
         require(smoothing_fits, "label_smoothing", self.label_smoothing, "a number from 0 to below 1")?;
         if let Some(loss) = self.stop_loss {

@@ -183,7 +183,7 @@ fn interruption_and_missing_images_are_errors() {
 #[test]
 fn what_cannot_be_trained_is_refused_with_the_reason() {
     type Change = fn(&mut Clouds, &mut FitOptions);
-    let cases: [(Change, &str); 12] = [
+    let cases: [(Change, &str); 14] = [
         (|clouds, _| clouds.labels.clear(), "there are no training images, expected at least one"),
         (|clouds, _| clouds.classes = 0, "the training images have 0 classes, expected at least 2"),
         (|clouds, _| clouds.classes = 1, "the training images have 1 classes, expected at least 2"),
@@ -194,7 +194,18 @@ fn what_cannot_be_trained_is_refused_with_the_reason() {
         ),
         (|_, options| options.epochs = 0, "epochs is `0`: expected at least 1"),
         (|_, options| options.batch_size = 0, "batch_size is `0`: expected at least 1"),
-        (|_, options| options.learning_rate = f64::NAN, "learning_rate is `NaN`: expected a positive number"),
+        (
+            |_, options| options.learning_rate = f64::NAN,
+            "learning_rate is `NaN`: expected a positive number within single precision, 1e-45 to 3e38",
+        ),
+        (
+            |_, options| options.learning_rate = 1e300,
+            "learning_rate is `1e300`: expected a positive number within single precision, 1e-45 to 3e38",
+        ),
+        (
+            |_, options| options.learning_rate = 1e-60,
+            "learning_rate is `1e-60`: expected a positive number within single precision, 1e-45 to 3e38",
+        ),
         (
             |_, options| options.label_smoothing = 1.0,
             "label_smoothing is `1`: expected a number from 0 to below 1",

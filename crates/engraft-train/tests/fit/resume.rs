@@ -147,7 +147,7 @@ fn a_foreign_checkpoint_is_refused_with_the_difference() {
     let cosine = options("adam", "cosine");
     assert!(run(&path, &cosine, false, 2).is_err());
     type Change = fn(&mut FitOptions);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("epochs is 5, expected 9", |options| options.epochs = 9),
         ("batch_size is 4, expected 5", |options| options.batch_size = 5),
         ("learning_rate is 0.3, expected 0.06", |options| options.learning_rate = 0.06),
@@ -160,7 +160,12 @@ fn a_foreign_checkpoint_is_refused_with_the_difference() {
         ("schedule is {\"least\":0.0,\"name\":\"cosine\",\"warmup\":0}, expected {", |options| {
             options.schedule = "cosine,warmup=1".parse().unwrap();
         }),
-        ("optimizer is {\"amsgrad\":false", |options| options.optimizer = "sgd".parse().unwrap()),
+        ("optimizer is {\"amsgrad\":false", |options| {
+            (options.optimizer, options.learning_rate) = ("sgd".parse().unwrap(), 0.01);
+        }),
+        ("schedule is {\"least\":0.0,\"name\":\"cosine\"", |options| {
+            options.schedule = "constant".parse().unwrap()
+        }),
     ];
     for (want, change) in changes {
         let mut options = cosine.clone();
@@ -172,10 +177,15 @@ fn a_foreign_checkpoint_is_refused_with_the_difference() {
     training.jitter = 0.4;
     let file = Some(CheckpointFile { path: &path, resume: true, interval: Duration::ZERO });
     let error = fit_watched(&training, Some(&validation), &cosine, file, &Watcher::patient()).unwrap_err();
-    assert!(error.to_string().contains("is of a training whose training images is "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("is of a training with other training images, or the same read, split or augmented"),
+        "{error}"
+    );
     training.jitter = 0.3;
     let error = fit_watched(&training, None, &cosine, file, &Watcher::patient()).unwrap_err();
-    assert!(error.to_string().contains("validation images is "), "{error}");
+    assert!(error.to_string().contains("is of a training with other validation images"), "{error}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod image_part;
 mod job;
 mod pixel_samples;
 mod targets;
+mod unlearnt;
 
 use std::{
     path::{Path, PathBuf},
@@ -101,6 +102,8 @@ impl Classifier {
         found.data.skipped.extend(skipped);
         let few_images = few_images::warnings(&train.labels, &found.data);
         let class_weights = options.class_weights.of(&train.labels, &found.data.classes);
+        let unlearnt =
+            unlearnt::warning(&fitted, &train.labels, found.data.classes.len(), class_weights.as_deref());
         let embedder = backbone.embedder(options.filter, store);
         let training = Training { found, options, views, embedder: &embedder, progress };
         let chosen = Chosen {
@@ -109,9 +112,10 @@ impl Classifier {
             class_weights: None,
             head,
             cv: None,
-            warnings: few_images,
+            warnings: few_images.into_iter().chain(unlearnt).collect(),
         };
-        let mut trained = training.finish(&train, chosen, choosing)?;
+        let mut trained =
+            training.finish(&train, chosen, choosing).map_err(|error| network.interrupted(error))?;
         trained.network = Some(network.record(&fitted, options, class_weights));
         let seconds = training.seconds(scanned - started, choosing, started.elapsed());
         let header = training.header(&trained, &backbone);
@@ -183,6 +187,14 @@ impl NetworkTraining {
         }
         data.val = Some(Part { samples, missing_classes: Vec::new(), extra_classes: Vec::new() });
         Ok(())
+    }
+
+    /// The error with the checkpoint, if there is one, where it says that the training, or judging it, was stopped.
+    fn interrupted(&self, error: Error) -> Error {
+        match (error, self.checkpoint.clone().filter(|path| path.exists())) {
+            (Error::Interrupted, Some(checkpoint)) => Error::TrainingInterrupted { checkpoint },
+            (error, _) => error,
+        }
     }
 
     /// What is done anew to each training image in each epoch: features are computed once, of the views of an image.

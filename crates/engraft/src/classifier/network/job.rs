@@ -56,7 +56,8 @@ impl Job<'_> {
             ImagePart::read(samples, *image_size, fit, filter, stage, self.progress)
         };
         let mut train = read(&self.data.train, "reading")?;
-        let skipped = self.check_part(&mut train.part)?;
+        let read_judged = |samples: &[Sample], stage: &str| read(samples, stage).map(|read| read.part);
+        let skipped = self.check_part(&mut train.part, read_judged)?;
         let validation = self.data.val.as_ref().map(|val| read(&val.samples, "reading val")).transpose()?;
         let classes = self.data.classes.len();
         let augment = self.network.drawn_each_epoch(self.options);
@@ -81,7 +82,8 @@ impl Job<'_> {
     fn standardizer(&self, train: &ImagePart) -> Result<Option<Standardizer>, Error> {
         let settings = self.options.augment.as_ref().map(|augment| Standardization::from(augment.settings()));
         let Some(settings) = settings.filter(|settings| !settings.is_identity()) else { return Ok(None) };
-        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from))?))
+        let is_cancelled = || self.progress.is_cancelled();
+        Ok(Some(settings.fit(train.images.iter().map(FloatImage::from), &is_cancelled)?))
     }
 
     pub fn on_features(&self, backbone: Option<Backbone>) -> Result<Fitted, Error> {
@@ -96,7 +98,7 @@ impl Job<'_> {
             embedded_part::embed(&embedder, samples, &fits, views, stage, self.progress)
         };
         let mut train = embed(&self.data.train, self.views, "embedding")?;
-        let skipped = self.check_part(&mut train)?;
+        let skipped = self.check_part(&mut train, |samples, stage| embed(samples, None, stage))?;
         let validation =
             self.data.val.as_ref().map(|val| embed(&val.samples, None, "embedding val")).transpose()?;
         let (classes, features) = (self.data.classes.len(), frozen.info().features);
@@ -116,12 +118,21 @@ impl Job<'_> {
         Ok(Fitted { train, backbone, head, fitted, skipped })
     }
 
-    /// Refuses a training part that cannot be learnt from; gives back its files that cannot be used.
-    fn check_part(&self, train: &mut EmbeddedPart) -> Result<Vec<Skipped>, Error> {
+    /// Refuses a training part that cannot be learnt from; gives back its files that cannot be used. Under `strict`, what is judged
+    /// on is read before anything is trained, so that a file that cannot be used is told at once.
+    fn check_part(
+        &self,
+        train: &mut EmbeddedPart,
+        read_judged: impl Fn(&[Sample], &str) -> Result<EmbeddedPart, Error>,
+    ) -> Result<Vec<Skipped>, Error> {
         check_classes(self.data, train)?;
         let skipped = std::mem::take(&mut train.skipped);
         if self.options.strict {
-            crate::skipped::refuse(&self.data.root, &[&self.data.skipped[..], &skipped].concat())?;
+            let mut unusable = [&self.data.skipped[..], &skipped].concat();
+            for part in [&self.data.val, &self.data.test].into_iter().flatten() {
+                unusable.extend(read_judged(&part.samples, "checking what is judged on")?.skipped);
+            }
+            crate::skipped::refuse(&self.data.root, &unusable)?;
         }
         Ok(skipped)
     }
@@ -154,10 +165,7 @@ impl Job<'_> {
         };
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
         fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
-            FitError::Interrupted => match checkpoint.clone().filter(|path| path.exists()) {
-                Some(checkpoint) => Error::TrainingInterrupted { checkpoint },
-                None => Error::Interrupted,
-            },
+            FitError::Interrupted => self.network.interrupted(Error::Interrupted),
             error => Error::Fit(Box::new(error)),
         })
     }
