@@ -255,9 +255,8 @@ impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
                             *pixel = isa.load(&input[y * row_stride + x * pixel_stride + channel..]);
                         }
                     }
-                    let column = transform.pixels(isa, column);
-                    for y in 0..WINDOW {
-                        rows[y][x] = column[y];
+                    for (row, value) in rows.iter_mut().zip(transform.pixels(isa, column)) {
+                        row[x] = value;
                     }
                 }
                 let to = &mut windows[tile * band.tile_lens[0] + channel..];
@@ -301,9 +300,8 @@ impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
                     for (y, product) in column.iter_mut().enumerate() {
                         *product = isa.load(&from[(y * WINDOW + x) * bias.len()..]);
                     }
-                    let column = transform.products(isa, column);
-                    for y in 0..TILE {
-                        rows[y][x] = column[y];
+                    for (row, value) in rows.iter_mut().zip(transform.products(isa, column)) {
+                        row[x] = value;
                     }
                 }
                 let bias = isa.load(&bias[filter..]);

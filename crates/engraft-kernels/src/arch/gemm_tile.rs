@@ -141,7 +141,7 @@ impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R,
                 unsafe {
                     let input = product.input.as_ptr().add(product.input_layout.offset(run, row));
                     let output = output.add(product.output_layout.offset(run, row));
-                    let ahead = ahead.from_row(run * product.run_len + row);
+                    let ahead = ahead.at_row(run * product.run_len + row);
                     let sums = start::<I, E, R, V>(isa, product, output);
                     let sums = accumulate::<I, E, R, V>(isa, product, sums, input, ahead);
                     finish::<I, E, R, V>(isa, product, sums, [run, row], output);
@@ -178,7 +178,7 @@ impl<E> Ahead<E> {
 
     /// The share of the tile that begins with this row of all runs.
     #[inline(always)]
-    fn from_row(self, row: usize) -> Ahead<E> {
+    fn at_row(self, row: usize) -> Ahead<E> {
         Ahead { at: self.at.wrapping_add(row * self.per_row), ..self }
     }
 
