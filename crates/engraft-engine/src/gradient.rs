@@ -20,7 +20,7 @@ use engraft_kernels::InstructionSet;
 use crate::EngineError;
 use execute::{Sink, Workspace};
 pub use learning::{Learning, Update};
-use lower::Program;
+use lower::{Program, Step};
 
 /// Choices that do not follow from the network.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +121,21 @@ impl Gradient {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.program.classes
+    }
+
+    /// Bytes that a run on a batch of `images` images holds at the same time, at least: what every step computes, and the
+    /// gradients of what one of them reads and computes.
+    pub fn least_run_bytes(&self, images: usize) -> u64 {
+        let Program { value_lens, steps, .. } = &self.program;
+        let gradients = |step: &Step| {
+            let learning = step.inputs.iter().zip(&step.input_learns).filter(|(_, learns)| **learns);
+            learning.map(|(&input, _)| value_lens[input]).sum::<usize>() + value_lens[step.output]
+        };
+        let most = steps.iter().filter(|step| step.has_gradient()).map(gradients).max();
+        // The image itself is read where it lies.
+        let computed = value_lens.iter().skip(1).chain(&most);
+        let values = computed.fold(0, |sum: u64, &len| sum.saturating_add(len as u64));
+        values.saturating_mul(images as u64).saturating_mul(size_of::<f32>() as u64)
     }
 
     /// Computes the loss of `batch` and writes its gradients; those of parameters that are not trainable are left as they

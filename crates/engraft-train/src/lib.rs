@@ -32,6 +32,7 @@ pub use error::Error;
 pub use features::Features;
 pub use fit::{
     FitData, FitError, FitOptions, FitRun, FittedNetwork, SampleError, Samples, Stop, fit_network,
+    least_fit_bytes,
 };
 pub use folds::{FoldWarning, Folds};
 pub use groups::{group_ids, leaks};

@@ -46,6 +46,20 @@ pub enum Error {
         /// The layer, and what is wrong with it.
         problem: Box<engraft_graph::GraphError>,
     },
+    /// The weights of a network, or what a batch computes, are more than the memory holds.
+    #[error(
+        "training network {network} takes at least {} of memory, expected at most the {} that are free: \
+         smaller images, layers or batches take less",
+        gigabytes(*needed_bytes), gigabytes(*available_bytes)
+    )]
+    Memory {
+        /// Its name.
+        network: String,
+        /// What it takes at least.
+        needed_bytes: u64,
+        /// What is free.
+        available_bytes: u64,
+    },
     /// An augmentation is unknown or out of its range.
     #[error(transparent)]
     Augment(#[from] engraft_data::augment::AugmentError),
@@ -201,9 +215,10 @@ impl Error {
     /// The category of this error.
     pub fn category(&self) -> ErrorCategory {
         match self {
-            Error::Setting { .. } | Error::Augment(_) | Error::Engine(EngineError::Kernel(_)) => {
-                ErrorCategory::Usage
-            }
+            Error::Setting { .. }
+            | Error::Memory { .. }
+            | Error::Augment(_)
+            | Error::Engine(EngineError::Kernel(_)) => ErrorCategory::Usage,
             Error::Fit(error) if matches!(**error, FitError::Setting(_)) => ErrorCategory::Usage,
             Error::Fit(error) if is_about_a_file(error) => ErrorCategory::Failure,
             Error::Zoo(ZooError::UnknownBackbone { .. }) => ErrorCategory::Usage,
@@ -244,6 +259,11 @@ fn is_about_a_file(error: &FitError) -> bool {
 /// `100 x 100 x 3`
 fn by([height, width, channels]: &[usize; 3]) -> String {
     format!("{height} x {width} x {channels}")
+}
+
+/// `1.5 GB`
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 /// ` among 3 files`, or nothing where there is no file at all.

@@ -32,6 +32,7 @@ mod weights;
 mod atomic_file;
 mod embedded_part;
 mod joined_graph;
+mod memory;
 mod model_file;
 mod skipped;
 mod stored_score;

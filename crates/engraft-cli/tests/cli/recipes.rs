@@ -167,6 +167,8 @@ fn what_cannot_be_trained_is_told() {
         .write("net.toml", "input = \"pixels\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 199\n");
     fixture
         .write("flat.toml", "input = \"features\"\n[[layer]]\ntype = \"conv2d\"\nfilters = 4\nkernel = 3\n");
+    let layer = "[[layer]]\ntype = \"dense\"\nunits = 1048576\n";
+    fixture.write("vast.toml", format!("input = \"features\"\n{layer}{layer}"));
     for file in ["junk/a/1.png", "junk/b/1.png", "lone/b/1.png"] {
         fixture.write(file, "text");
     }
@@ -222,13 +224,22 @@ fn what_cannot_be_trained_is_told() {
             3,
             "`head_conv2d` got an input of shape [1280], expected a map",
         ),
+        (
+            vec!["train", "data", "--network", "vast.toml"],
+            2,
+            "training network vast takes at least 22017.4 GB of memory, expected at most the",
+        ),
         (vec!["train", "data", "--network", "absent.toml"], 3, "absent.toml: cannot be read: No such file"),
         (
             with(&["--class-weight", "cubes=2"]),
             2,
             "--class-weight is for `cubes`, but the classes are discs, stripes",
         ),
-        (with(&["--class-weight", "discs=0"]), 2, "--class-weight is `discs=0`, expected a weight above 0"),
+        (
+            with(&["--class-weight", "discs=0"]),
+            2,
+            "--class-weight is `discs=0`, expected a weight from 1e-6 to 1e6",
+        ),
         (
             vec!["train", "data", "--class-weight", "cubes=2"],
             2,

@@ -60,7 +60,8 @@ impl Element for Bf16Pair {
     }
 }
 
-impl Word for Bf16Pair {
+// SAFETY: it is a transparent `u32`.
+unsafe impl Word for Bf16Pair {
     const NUMBERS: usize = 2;
 }
 

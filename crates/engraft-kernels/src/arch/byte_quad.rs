@@ -60,7 +60,8 @@ impl Element for ByteQuad {
     }
 }
 
-impl Word for ByteQuad {
+// SAFETY: it is a transparent `u32`.
+unsafe impl Word for ByteQuad {
     const NUMBERS: usize = 4;
 }
 

@@ -41,15 +41,18 @@ impl Element for f32 {
     }
 }
 
-/// Several small numbers in 32 bits: the type must be a transparent `u32` of which every value is valid.
-pub(crate) trait Word: Element {
+/// Several small numbers in 32 bits.
+///
+/// # Safety
+/// Every value of 32 bits must be valid for the type.
+pub(crate) unsafe trait Word: Element {
     /// Numbers of a word.
     const NUMBERS: usize;
 
     /// The same memory.
     fn words(memory: &mut [u32]) -> &mut [Self] {
         const { assert!(size_of::<Self>() == size_of::<u32>() && align_of::<Self>() == align_of::<u32>()) };
-        // SAFETY: size and alignment were just compared, and every value of 32 bits is valid for the type.
+        // SAFETY: size and alignment were just compared, and whoever implements the trait vouches for every value.
         unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len()) }
     }
 }

@@ -89,7 +89,7 @@ impl Layout {
     pub fn byte_len(&self) -> u64 {
         let len =
             |(_, shape): (String, &[usize])| (shape.iter().product::<usize>() * size_of::<f32>()) as u64;
-        self.entries().into_iter().map(len).sum()
+        self.entries().into_iter().map(len).fold(0, u64::saturating_add)
     }
 
     /// Parameters under their names.

@@ -1,6 +1,6 @@
 //! How much the images of each class count in the loss.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
 
 use engraft_train::Weighting;
 
@@ -14,11 +14,14 @@ pub enum ClassWeights {
     Even,
     /// Every class counts the same, however many images it has.
     Balanced,
-    /// Images of these classes count so much, above 0, and those of others 1.
+    /// Images of these classes count so much, in [`ClassWeights::RANGE`], and those of others 1.
     Named(BTreeMap<String, f32>),
 }
 
 impl ClassWeights {
+    /// What a class can weigh: whatever tells classes apart, and no number that would make the loss infinite.
+    pub const RANGE: RangeInclusive<f32> = 1e-6..=1e6;
+
     /// The weight of each of `classes`, of which images have these labels; `None` where all are even.
     pub(in crate::classifier) fn of(&self, labels: &[usize], classes: &[String]) -> Option<Vec<f32>> {
         match self {
@@ -62,9 +65,8 @@ impl FromStr for ClassWeights {
             let found = || format!("`{entry}`");
             let (name, weight) =
                 entry.rsplit_once('=').ok_or_else(|| wrong(found(), "CLASS=WEIGHT, separated by commas"))?;
-            let weight =
-                weight.trim().parse().ok().filter(|weight: &f32| *weight > 0.0 && weight.is_finite());
-            let weight = weight.ok_or_else(|| wrong(found(), "a weight above 0"))?;
+            let weight = weight.trim().parse().ok().filter(|weight| ClassWeights::RANGE.contains(weight));
+            let weight = weight.ok_or_else(|| wrong(found(), "a weight from 1e-6 to 1e6"))?;
             if weights.insert(name.trim().to_owned(), weight).is_some() {
                 return Err(wrong(found(), "each class once"));
             }
@@ -110,11 +112,12 @@ mod tests {
         for (text, want) in [
             ("cat", "`cat`, expected CLASS=WEIGHT"),
             ("", "``, expected CLASS=WEIGHT"),
-            ("cat=", "`cat=`, expected a weight above 0"),
-            ("cat=0", "`cat=0`, expected a weight above 0"),
-            ("dog=1,cat=-1", "`cat=-1`, expected a weight above 0"),
-            ("cat=NaN", "`cat=NaN`, expected a weight above 0"),
-            ("cat=inf", "`cat=inf`, expected a weight above 0"),
+            ("cat=", "`cat=`, expected a weight from 1e-6 to 1e6"),
+            ("cat=0", "`cat=0`, expected a weight from 1e-6 to 1e6"),
+            ("dog=1,cat=-1", "`cat=-1`, expected a weight from 1e-6 to 1e6"),
+            ("cat=NaN", "`cat=NaN`, expected a weight from 1e-6 to 1e6"),
+            ("cat=2e6", "`cat=2e6`, expected a weight from 1e-6 to 1e6"),
+            ("cat=inf", "`cat=inf`, expected a weight from 1e-6 to 1e6"),
             ("cat=1,cat=2", "`cat=2`, expected each class once"),
         ] {
             let error = text.parse::<ClassWeights>().unwrap_err().to_string();

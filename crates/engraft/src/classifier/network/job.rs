@@ -7,7 +7,7 @@ use engraft_engine::{Calibration, PlanOptions, Precision};
 use engraft_graph::{Graph, NamedTensors};
 use engraft_train::{
     CheckpointFile, FitData, FitError, FitOptions, FitRun, FittedNetwork, LinearHead, Progress, Samples,
-    Store, Views, fit_network, initial_parameters,
+    Store, Views, fit_network, initial_parameters, least_fit_bytes,
 };
 
 use super::{
@@ -18,6 +18,7 @@ use crate::{
     backbone::{Backbone, BackbonePart, PartInfo},
     classifier::{TrainOptions, train::check_classes},
     embedded_part::{self, EmbeddedPart},
+    memory,
     recipe::{InputMap, PREDICTIONS},
     tensors_digest::tensors_digest,
 };
@@ -151,9 +152,12 @@ impl Job<'_> {
             input: input.shape(),
             problem: Box::new(problem),
         })?;
-        let initial = initial_parameters(&graph, self.options.seed)?;
         let class_weights = self.options.class_weights.of(labels, &self.data.classes);
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
+        let fit_error = |error| Error::Fit(Box::new(error));
+        let needed_bytes = least_fit_bytes(&graph, &options, training.len()).map_err(fit_error)?;
+        memory::require(&self.network.recipe, needed_bytes)?;
+        let initial = initial_parameters(&graph, self.options.seed)?;
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
             checkpoint: checkpoint.as_ref().map(|path| CheckpointFile {
@@ -166,7 +170,7 @@ impl Job<'_> {
         let data = FitData { training, validation: validation.filter(|samples| !samples.is_empty()) };
         fit_network(&graph, &initial, data, &options, run).map_err(|error| match error {
             FitError::Interrupted => self.network.interrupted(Error::Interrupted),
-            error => Error::Fit(Box::new(error)),
+            error => fit_error(error),
         })
     }
 }
