@@ -54,7 +54,7 @@ impl CheckpointFile<'_> {
         if !self.resume {
             return Ok(None);
         }
-        let bytes = match self.read_bounded(layout.byte_len() + MAX_HEADER_BYTES) {
+        let bytes = match self.read_bounded(layout.byte_len().saturating_add(MAX_HEADER_BYTES)) {
             Err(CheckpointProblem::Io(problem)) if problem.kind() == io::ErrorKind::NotFound => {
                 let path = self.path.display();
                 progress

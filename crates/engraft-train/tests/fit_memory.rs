@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::time::Duration;
+
 use engraft_data::Digest;
 use engraft_graph::{Activation, Graph, GraphBuilder, Padding};
 use engraft_kernels::InstructionSet;
 use engraft_train::{
-    Adam, FitData, FitOptions, FitRun, Optimizer, SampleError, Samples, Sgd, Silent, fit_network,
-    initial_parameters, least_fit_bytes,
+    Adam, CheckpointFile, FitData, FitOptions, FitRun, Optimizer, SampleError, Samples, Sgd, Silent,
+    fit_network, initial_parameters, least_fit_bytes,
 };
 use peak_alloc::PeakAlloc;
 
@@ -82,20 +84,25 @@ fn convolutions() -> Graph {
 
 #[test]
 fn a_training_takes_what_is_foretold_and_little_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let file = CheckpointFile { path: &path, resume: false, interval: Duration::ZERO };
     let (adam, sgd) = (Optimizer::Adam(Adam::default()), Optimizer::Sgd(Sgd::default()));
-    for (what, graph, image_len, optimizer, patience) in [
-        ("dense, sgd", dense(), 1024, sgd, None),
-        ("dense, adam and the best epoch", dense(), 1024, adam, Some(1)),
-        ("convolutions", convolutions(), 64 * 64 * 3, adam, None),
+    for (what, graph, image_len, optimizer, patience, checkpoint) in [
+        ("dense, sgd", dense(), 1024, sgd, None, None),
+        ("dense, sgd, checkpoints", dense(), 1024, sgd, None, Some(file)),
+        ("dense, adam and the best epoch", dense(), 1024, adam, Some(1), None),
+        ("dense, adam, checkpoints", dense(), 1024, adam, None, Some(file)),
+        ("convolutions", convolutions(), 64 * 64 * 3, adam, None, None),
     ] {
         let options = FitOptions { epochs: 2, batch_size: 16, optimizer, patience, ..FitOptions::default() };
         let samples = Shades { len: 32, image_len };
-        let foretold = least_fit_bytes(&graph, &options, samples.len).unwrap();
+        let foretold = least_fit_bytes(&graph, &options, samples.len, checkpoint.is_some()).unwrap();
         let before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
         let initial = initial_parameters(&graph, 1).unwrap();
         let data = FitData { training: &samples, validation: None };
-        let run = FitRun { isa: InstructionSet::best(), checkpoint: None, progress: &Silent };
+        let run = FitRun { isa: InstructionSet::best(), checkpoint, progress: &Silent };
         fit_network(&graph, &initial, data, &options, run).unwrap();
         let taken = (ALLOCATOR.peak_usage() - before) as f64 / foretold as f64;
         assert!((1.0..1.6).contains(&taken), "{what}: {taken} times the {foretold} bytes foretold");

@@ -227,7 +227,7 @@ fn what_cannot_be_trained_is_told() {
         (
             vec!["train", "data", "--network", "vast.toml"],
             2,
-            "training network vast takes at least 22017.4 GB of memory, expected at most the",
+            "training network vast takes at least 44034.5 GB of memory, expected at most the",
         ),
         (vec!["train", "data", "--network", "absent.toml"], 3, "absent.toml: cannot be read: No such file"),
         (

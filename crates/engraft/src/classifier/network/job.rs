@@ -155,8 +155,8 @@ impl Job<'_> {
         let class_weights = self.options.class_weights.of(labels, &self.data.classes);
         let options = FitOptions { seed: self.options.seed, class_weights, ..fit.clone() };
         let fit_error = |error| Error::Fit(Box::new(error));
-        let needed_bytes = least_fit_bytes(&graph, &options, training.len()).map_err(fit_error)?;
-        memory::require(&self.network.recipe, needed_bytes)?;
+        let needed_bytes = least_fit_bytes(&graph, &options, training.len(), checkpoint.is_some());
+        memory::require(&self.network.recipe, needed_bytes.map_err(fit_error)?)?;
         let initial = initial_parameters(&graph, self.options.seed)?;
         let run = FitRun {
             isa: PlanOptions::from_env()?.isa,
