@@ -97,6 +97,13 @@ impl Progress for Display {
         }
     }
 
+    fn inform(&self, message: &str) {
+        self.finish();
+        if !self.quiet {
+            output::line(message);
+        }
+    }
+
     fn warn(&self, message: &str) {
         self.finish();
         output::warning(message);

@@ -74,7 +74,7 @@ fn gate(min_accuracy: Option<f64>, accuracy: Option<f64>) -> Outcome {
     match (min_accuracy, accuracy) {
         (Some(min), None) => {
             output::warning(&format!(
-                "--min-accuracy {min} is missed: nothing was judged, expected a test part"
+                "--min-accuracy {min} is missed: nothing was judged, expected a validation or test part"
             ));
             Outcome::GateMissed
         }

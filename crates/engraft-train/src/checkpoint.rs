@@ -52,6 +52,12 @@ impl CheckpointFile<'_> {
     ) -> Result<Option<TrainingState>, CheckpointError> {
         engraft_data::check_writable(self.path).map_err(|problem| self.error(problem))?;
         if !self.resume {
+            if self.path.exists() {
+                let path = self.path.display();
+                progress.warn(&format!(
+                    "training begins anew, and the checkpoint {path} of an earlier one will be replaced; resuming would go on from it"
+                ));
+            }
             return Ok(None);
         }
         let bytes = match self.read_bounded(layout.byte_len().saturating_add(MAX_HEADER_BYTES)) {
@@ -63,7 +69,11 @@ impl CheckpointFile<'_> {
             }
             read => read.map_err(|problem| self.error(problem))?,
         };
-        tensors::decode(&bytes, key, layout, epochs).map(Some).map_err(|problem| self.error(problem))
+        let state = tensors::decode(&bytes, key, layout, epochs).map_err(|problem| self.error(problem))?;
+        let (done, path) = (state.history.epochs.len(), self.path.display());
+        progress
+            .inform(&format!("training goes on after epoch {done} of {epochs}, from the checkpoint {path}"));
+        Ok(Some(state))
     }
 
     /// Replaces the file.

@@ -106,7 +106,7 @@ pub fn fit_network(
         let judge = |evaluator: &Evaluator| evaluator.score(&layout.named(&state.parameters)?, epoch);
         let validation = evaluator.as_ref().map(judge).transpose()?;
         let record = EpochRecord { epoch, training, validation, learning_rate };
-        check_judged_loss(&record, trainer.steps_per_epoch(), state.optimizer.updates)?;
+        check_judged_loss(&record, options, trainer.steps_per_epoch(), state.optimizer.updates)?;
         if course.after_epoch(options, &record) {
             state.keep_as_best();
         }
@@ -129,10 +129,16 @@ pub fn fit_network(
 }
 
 /// Finite parameters can still be so large that the loss of other images is not finite.
-fn check_judged_loss(record: &EpochRecord, batch: usize, updates: u64) -> Result<(), FitError> {
+fn check_judged_loss(
+    record: &EpochRecord,
+    options: &FitOptions,
+    batch: usize,
+    updates: u64,
+) -> Result<(), FitError> {
     let (found, EpochRecord { epoch, learning_rate, .. }) = (record.judged_loss(), *record);
     if found.is_finite() {
         return Ok(());
     }
-    Err(FitError::Diverged { what: "the validation loss", found, epoch, batch, learning_rate, updates })
+    let (what, usual_rate) = ("the validation loss", options.optimizer.default_learning_rate() as f32);
+    Err(FitError::Diverged { what, found, epoch, batch, learning_rate, usual_rate, updates })
 }

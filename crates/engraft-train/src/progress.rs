@@ -15,6 +15,9 @@ pub trait Progress: Sync {
     /// An epoch of training is done; `elapsed` is what it took, validation included.
     fn epoch(&self, _record: &EpochRecord, _elapsed: Duration) {}
 
+    /// Something that a person likes to know, such as where the work begins.
+    fn inform(&self, _message: &str) {}
+
     /// Something happened that a person should know of although the work goes on.
     fn warn(&self, _message: &str) {}
 

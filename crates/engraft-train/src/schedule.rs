@@ -2,7 +2,7 @@
 
 mod plateau;
 
-use std::{f64::consts::PI, str::FromStr};
+use std::{f64::consts::PI, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,18 @@ impl Schedule {
             }
         };
         rate as f32
+    }
+}
+
+impl fmt::Display for Schedule {
+    /// Its name alone.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Schedule::Constant => "constant",
+            Schedule::Step { .. } => "step",
+            Schedule::Cosine { .. } => "cosine",
+            Schedule::Plateau(_) => "plateau",
+        })
     }
 }
 

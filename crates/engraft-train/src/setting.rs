@@ -48,7 +48,14 @@ pub(crate) fn parse<T: DeserializeOwned>(
             return Err(error(format!("`{key}` is set twice, expected once")));
         }
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|problem| error(problem.to_string()))
+    serde_json::from_value(Value::Object(fields)).map_err(|problem| error(in_words(&problem.to_string())))
+}
+
+/// Names of Rust's types as a person says them.
+fn in_words(problem: &str) -> String {
+    problem
+        .replace("expected usize", "expected a whole number of at least 0")
+        .replace("expected f64", "expected a number")
 }
 
 fn scalar(text: &str) -> Option<Value> {

@@ -108,6 +108,34 @@ pub struct NetworkRecord {
     pub stop: String,
 }
 
+impl NetworkRecord {
+    /// `12 of 100 epochs, until patience ended; the weights are those of epoch 7`
+    pub(crate) fn length(&self) -> String {
+        let why = match &*self.stop {
+            "stop_loss" => ", until the loss to stop at",
+            "patience" => ", until patience ended",
+            _ => "",
+        };
+        let mut length = format!("{} of {} epochs{why}", self.epochs, self.options.epochs);
+        if self.epoch != self.epochs {
+            length += &format!("; the weights are those of epoch {}", self.epoch);
+        }
+        length
+    }
+
+    /// `adam at 0.001, schedule constant, batches of 20`
+    pub(crate) fn method(&self) -> String {
+        let FitOptions { optimizer, learning_rate, batch_size, schedule, label_smoothing, .. } =
+            &self.options;
+        let mut method =
+            format!("{optimizer} at {learning_rate}, schedule {schedule}, batches of {batch_size}");
+        if *label_smoothing > 0.0 {
+            method += &format!(", label smoothing {label_smoothing}");
+        }
+        method
+    }
+}
+
 /// Something for each part of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,18 @@
 //! `engraft augment`: writes manufactured images, and a sheet to look at.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use engraft::{AugmentOptions, Filter, Fit};
 use serde_json::json;
 
-use crate::{exit::Outcome, options::Common, output, progress::Display, sheet};
+use crate::{
+    exit::{Outcome, UsageError},
+    options::Common,
+    output,
+    progress::Display,
+    sheet,
+};
 
 /// Write augmented copies of the training images, to see what a model will see.
 #[derive(clap::Args)]
@@ -57,6 +63,7 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         preview: args.sheet.is_some(),
     };
     if let Some(sheet) = &args.sheet {
+        check_ending(sheet)?;
         engraft::check_writable(sheet)?;
     }
     let display = Display::new(common.quiet);
@@ -71,7 +78,16 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         document["sheet"] = json!(args.sheet.as_ref().map(|sheet| sheet.to_string_lossy()));
         output::json(&document)?;
     } else {
-        output::text(&format!("{}copies written to {}\n", report.text(), args.out.display()))?;
+        let sheet = args.sheet.map(|path| format!("sheet written to {}\n", path.display())).unwrap_or_default();
+        output::text(&format!("{}copies written to {}\n{sheet}", report.text(), args.out.display()))?;
     }
     Ok(Outcome::Done)
+}
+
+/// A picture is what its name says.
+fn check_ending(sheet: &Path) -> Result<()> {
+    if sheet.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    Err(UsageError(format!("--sheet is {}, expected a name that ends in .png", sheet.display())).into())
 }

@@ -82,6 +82,12 @@ impl NetworkArgs {
             let problem = format!("--out {found} is where the checkpoint is kept, expected another ending");
             return Err(UsageError(problem).into());
         }
+        if let (Some(size), NetworkInput::Features) = (self.image_size, layers.input) {
+            let expected = "expected none for a network on features, whose backbone has its own size";
+            return Err(
+                UsageError(format!("--image-size {size} has no meaning for {recipe}, {expected}")).into()
+            );
+        }
         let optimizer = self.optimizer.unwrap_or(defaults.optimizer);
         let fit = FitOptions {
             epochs: self.epochs.unwrap_or(defaults.epochs),

@@ -64,7 +64,7 @@ pub struct Args {
     /// Fail if any file is skipped
     #[arg(long)]
     strict: bool,
-    /// Exit with 5 if the accuracy on the test part, or else in cross-validation, is below X (0 to 1)
+    /// Exit with 5 if the accuracy on the test part, or else in cross-validation, or else on the validation part, is below X (0 to 1)
     #[arg(long, value_name = "X", value_parser = super::parse_accuracy)]
     min_accuracy: Option<f64>,
     #[command(flatten)]

@@ -100,6 +100,13 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     refused("light", "..", &[], 2, "expected the name of a folder");
     refused("light", "absent/out", &[], 1, "absent: No such file");
     refused("light", "out", &["--sheet", "absent/sheet.png"], 1, "there is no folder absent");
+    refused(
+        "light",
+        "out",
+        &["--sheet", "sheet.jpg"],
+        2,
+        "--sheet is sheet.jpg, expected a name that ends in .png",
+    );
     let mut names: Vec<_> =
         fs::read_dir(fixture.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use image::{Pixel, RgbImage};
@@ -51,7 +51,9 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
     }
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success() && !fixture.path("killed").exists(), "the kill came too late");
-    fixture.ok(&[&run[..], &["--resume"]].concat());
+    let run: Vec<&str> = run.into_iter().filter(|&argument| argument != "--quiet").collect();
+    let resumed = fixture.run(&[&run[..], &["--resume"]].concat());
+    assert!(stderr(&resumed).contains("training goes on after epoch"), "{}", stderr(&resumed));
     assert_eq!(fs::read(fixture.path("killed")).unwrap(), fs::read(fixture.path("whole")).unwrap());
 }
 
@@ -65,6 +67,7 @@ fn an_interrupted_training_says_how_to_go_on() {
         &["--epochs", "1", "--test", "data-test", "--tta", "1000"],
     ] {
         let run = [&with(&["--out", "stopped", "--quiet"]), rest].concat();
+        let _ = fs::remove_file(fixture.path("stopped.checkpoint"));
         let child = fixture.command(&run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         while !fixture.path("stopped.checkpoint").exists() {
             std::thread::yield_now();
@@ -75,8 +78,42 @@ fn an_interrupted_training_says_how_to_go_on() {
         assert_eq!(output.status.code(), Some(130), "{rest:?}: {message}");
         let want = "no model was written; --resume goes on from stopped.checkpoint";
         assert!(message.contains(want), "{rest:?}: {message}");
-        fs::remove_file(fixture.path("stopped.checkpoint")).unwrap();
     }
+    let anew = fixture.run(&with(&["--out", "stopped", "--quiet", "--epochs", "1"]));
+    let want = "the checkpoint stopped.checkpoint of an earlier one will be replaced";
+    assert!(stderr(&anew).contains(want), "{}", stderr(&anew));
+}
+
+#[test]
+fn a_network_that_is_not_judged_says_so() {
+    let fixture = Fixture::with_data();
+    let not_judged = "Not judged on any other image";
+    let train = |rest: &[&str]| fixture.run(&with(&[&["--epochs", "2", "--out", "m.st"], rest].concat()));
+    let text = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let alone = train(&["--tta", "3", "--min-accuracy", "0.1"]);
+    assert_eq!(alone.status.code(), Some(5), "{}", stderr(&alone));
+    assert!(text(&alone).contains("Trained for 2 of 2 epochs; training loss "), "{}", text(&alone));
+    assert!(
+        text(&alone).contains(not_judged) && !text(&alone).contains("images judged by"),
+        "{}",
+        text(&alone)
+    );
+    for want in
+        ["--tta changes nothing in training", "nothing was judged, expected a validation or test part"]
+    {
+        assert!(stderr(&alone).contains(want), "{}", stderr(&alone));
+    }
+    let inspected = fixture.ok(&["inspect", "m.st"]);
+    for want in [
+        "network        cnn, 2 of 2 epochs",
+        "adam at 0.001, schedule constant, batches of 20",
+        "width-shift=0.2",
+    ] {
+        assert!(inspected.contains(want), "{inspected}");
+    }
+    let validated = train(&["--val-split", "0.34", "--min-accuracy", "0"]);
+    assert_eq!(validated.status.code(), Some(0), "{}", stderr(&validated));
+    assert!(!text(&validated).contains(not_judged), "{}", text(&validated));
 }
 
 #[test]
@@ -227,7 +264,7 @@ fn what_cannot_be_trained_is_told() {
         (
             vec!["train", "data", "--network", "vast.toml"],
             2,
-            "training network vast takes at least 44034.5 GB of memory, expected at most the",
+            "training network vast takes at least 30824.2 GB of memory, expected at most the",
         ),
         (vec!["train", "data", "--network", "absent.toml"], 3, "absent.toml: cannot be read: No such file"),
         (
@@ -258,6 +295,28 @@ fn what_cannot_be_trained_is_told() {
         let message = fixture.fails(&arguments, code);
         assert!(message.contains(want), "{arguments:?}: {message}");
         assert!(!fixture.path("data.safetensors").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn settings_that_a_network_has_no_use_for_are_told() {
+    let fixture = Fixture::with_data();
+    for (arguments, want) in [
+        (
+            with(&["--val-split", "0.01"]),
+            "--val-split is 0.01, which sets no image of any class aside, expected a share",
+        ),
+        (
+            vec!["train", "data", "--recipe", "dense", "--image-size", "64"],
+            "--image-size 64 has no meaning for dense, expected none for a network on features",
+        ),
+        (
+            with(&["--schedule", "cosine,warmup=-1"]),
+            "invalid value: integer `-1`, expected a whole number of at least 0",
+        ),
+    ] {
+        let message = fixture.fails(&arguments, 2);
+        assert!(message.contains(want), "{arguments:?}: {message}");
     }
 }
 

@@ -59,7 +59,7 @@ impl AugmentError {
 }
 
 /// Below this share of equal letters a name is not worth suggesting.
-const SIMILAR: f64 = 0.5;
+const SIMILAR: f64 = 0.6;
 
 fn nearest(found: &str, known: &[String]) -> Option<String> {
     let found = found.to_lowercase();

@@ -23,11 +23,11 @@ pub enum CheckpointProblem {
     #[error("{0}; begin anew, without resuming")]
     Damaged(String),
     /// The file belongs to a training that computes with other things.
-    #[error("is of a training with {0}; begin anew or restore them")]
+    #[error("is of a training with {0}; restore them, or begin anew without resuming")]
     OtherContent(&'static str),
     /// The file belongs to a training with other options.
     #[error(
-        "is of a training whose {setting} is {found}, expected {expected}; begin anew or restore the setting"
+        "is of a training whose {setting} is {found}, expected {expected}; restore the setting, or begin anew without resuming"
     )]
     Foreign {
         /// The first difference.

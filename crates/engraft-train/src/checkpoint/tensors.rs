@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use engraft_data::Digest;
+use engraft_data::Hasher;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 
 use super::{
@@ -23,11 +23,12 @@ pub(super) fn encode(
         .entries()
         .into_iter()
         .zip(state.values())
-        .map(|((name, shape), values)| (name, StoredTensor { shape, bytes: bytes_of(values) }))
+        .map(|((name, shape), values)| (name, StoredTensor { shape, values }))
         .collect();
     let (history, updates) = (state.history.to_csv(), state.optimizer.updates);
-    let contents: Vec<&[u8]> = tensors.iter().map(|(_, tensor)| tensor.bytes.as_slice()).collect();
-    let sha256 = digest(&history, updates, &contents);
+    let mut hasher = start_of_digest(&history, updates);
+    state.values().for_each(|values| hasher.update_values(values, |value| value.to_le_bytes()));
+    let sha256 = hasher.digest().to_string();
     let header = Header { format: FORMAT, settings: key.0.clone(), history, updates, sha256 };
     let json = serde_json::to_string(&header).map_err(|error| damaged(&error.to_string()))?;
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), json)]);
@@ -57,17 +58,19 @@ pub(super) fn decode(
     for (name, shape) in layout.entries() {
         contents.push(content(&file, &name, shape)?);
     }
-    if digest(&header.history, header.updates, &contents) != header.sha256 {
+    let mut hasher = start_of_digest(&header.history, header.updates);
+    contents.iter().for_each(|content| hasher.update(content));
+    if hasher.digest().to_string() != header.sha256 {
         return Err(damaged("its content does not have the sha256 that it names"));
     }
     let values = contents.into_iter().map(values_of);
     Ok(layout.state(values, header.updates, history))
 }
 
-/// A tensor as it stands in the file.
+/// A tensor whose bytes are made when they are written, so that not all are in memory twice.
 struct StoredTensor<'a> {
     shape: &'a [usize],
-    bytes: Vec<u8>,
+    values: &'a [f32],
 }
 
 impl View for StoredTensor<'_> {
@@ -80,11 +83,11 @@ impl View for StoredTensor<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        Cow::Owned(bytes_of(self.values))
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        size_of_val(self.values)
     }
 }
 
@@ -97,9 +100,11 @@ fn content<'a>(file: &SafeTensors<'a>, name: &str, shape: &[usize]) -> Result<&'
     Ok(tensor.data())
 }
 
-fn digest(history: &str, updates: u64, tensors: &[&[u8]]) -> String {
-    let start = format!("{updates}\n{history}");
-    Digest::of_parts(&[&[start.as_bytes()], tensors].concat()).to_string()
+/// Of the digest of all but the settings; what follows are the bytes of every tensor.
+fn start_of_digest(history: &str, updates: u64) -> Hasher {
+    let mut hasher = Hasher::default();
+    hasher.update(format!("{updates}\n{history}").as_bytes());
+    hasher
 }
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {

@@ -26,6 +26,8 @@ struct Place {
     /// Counted from 1.
     batch: usize,
     learning_rate: f32,
+    /// The usual one of the optimizer.
+    usual_rate: f32,
 }
 
 impl<'a> Trainer<'a> {
@@ -82,7 +84,7 @@ impl<'a> Trainer<'a> {
                 return Err(FitError::Interrupted);
             }
             learning_rate = self.learning_rate(base_rate, state);
-            let place = Place { epoch, batch, learning_rate };
+            let place = self.place(epoch, batch, learning_rate);
             let later = batches.next();
             let (stepped, prepared) =
                 rayon::join(|| self.step(state, &current, place), || prepare(&mut next, later));
@@ -93,7 +95,7 @@ impl<'a> Trainer<'a> {
             std::mem::swap(&mut current, &mut next);
             self.progress.step();
         }
-        check_parameters(state, Place { epoch, batch: self.steps_per_epoch(), learning_rate })?;
+        check_parameters(state, self.place(epoch, self.steps_per_epoch(), learning_rate))?;
         let images = images as f64;
         Ok((EpochScore { loss: loss / images, accuracy: correct as f64 / images }, learning_rate))
     }
@@ -101,6 +103,11 @@ impl<'a> Trainer<'a> {
     fn learning_rate(&self, base_rate: f32, state: &TrainingState) -> f32 {
         let length = Length { epochs: self.options.epochs, steps_per_epoch: self.steps_per_epoch() };
         self.options.schedule.learning_rate(base_rate, state.optimizer.updates as usize, length)
+    }
+
+    fn place(&self, epoch: usize, batch: usize, learning_rate: f32) -> Place {
+        let usual_rate = self.options.optimizer.default_learning_rate() as f32;
+        Place { epoch, batch, learning_rate, usual_rate }
     }
 
     fn step(
@@ -125,8 +132,9 @@ impl<'a> Trainer<'a> {
 
 impl Place {
     fn diverged(self, what: &'static str, found: f64, state: &TrainingState) -> FitError {
-        let Place { epoch, batch, learning_rate } = self;
-        FitError::Diverged { what, found, epoch, batch, learning_rate, updates: state.optimizer.updates }
+        let Place { epoch, batch, learning_rate, usual_rate } = self;
+        let updates = state.optimizer.updates;
+        FitError::Diverged { what, found, epoch, batch, learning_rate, usual_rate, updates }
     }
 }
 

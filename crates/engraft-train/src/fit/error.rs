@@ -64,7 +64,7 @@ pub enum FitError {
     /// The loss or a parameter is not a number any more.
     #[error(
         "{what} is {found} in epoch {epoch}, batch {batch}, at learning rate {learning_rate:?}, expected a finite number: {}",
-        remedy(*updates, *learning_rate)
+        remedy(*updates, *learning_rate, *usual_rate)
     )]
     Diverged {
         /// What is not finite.
@@ -77,6 +77,8 @@ pub enum FitError {
         batch: usize,
         /// That of this batch.
         learning_rate: f32,
+        /// What the optimizer starts from unless told otherwise.
+        usual_rate: f32,
         /// How often the weights had been updated before it was seen.
         updates: u64,
     },
@@ -97,16 +99,13 @@ pub enum FitError {
     Interrupted,
 }
 
-/// No larger learning rate is advised to anybody whose training diverges.
-const MODEST_RATE: f32 = 0.01;
-
-/// What to try when the loss is not finite.
-fn remedy(updates: u64, learning_rate: f32) -> String {
+/// What to try when the loss is not finite: no larger learning rate than the usual one.
+fn remedy(updates: u64, learning_rate: f32, usual_rate: f32) -> String {
     if updates == 0 {
         return "no update was made before, so look at the range of the images and the initial weights"
             .to_owned();
     }
-    let advised = (learning_rate / 10.0).min(MODEST_RATE);
+    let advised = (learning_rate / 10.0).min(usual_rate);
     // Two decimal digits, without what single precision adds to them.
     let advised = format!("{advised:.1e}").parse().unwrap_or(f64::from(advised));
     format!("try a smaller learning rate, such as {advised}, or a cosine schedule with warm-up")
@@ -118,9 +117,13 @@ mod tests {
 
     #[test]
     fn the_advice_is_a_rate_that_a_person_would_type() {
-        for (rate, want) in [(1e-3, "such as 0.0001,"), (0.025, "such as 0.0025,"), (100.0, "such as 0.01,")]
-        {
-            let advice = remedy(1, rate);
+        for (rate, usual, want) in [
+            (1e-3, 1e-3, "such as 0.0001,"),
+            (0.025, 0.01, "such as 0.0025,"),
+            (100.0, 0.01, "such as 0.01,"),
+            (0.5, 1e-3, "such as 0.001,"),
+        ] {
+            let advice = remedy(1, rate, usual);
             assert!(advice.contains(want), "{rate}: {advice}");
         }
     }

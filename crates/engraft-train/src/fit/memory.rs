@@ -11,7 +11,7 @@ use super::{FitError, FitOptions, Layout};
 ///
 /// Counted are the weights as they begin, as they are learnt, and as they are given back, what the optimizer and the best epoch
 /// keep of them, what a batch computes in both directions, and its images with those of the next; with `checkpoints`, also
-/// what is learnt and kept twice more, as the tensors and as the file that is written. What kernels need for themselves is not.
+/// what is learnt and kept once more, as the file that is written. What kernels need for themselves is not.
 ///
 /// # Errors
 /// [`FitError::Engine`] if the network cannot be differentiated.
@@ -31,7 +31,7 @@ pub fn least_fit_bytes(
     let prepared = VALUE.saturating_mul(image_len as u64).saturating_mul(2 * batch as u64);
     let weights = VALUE.saturating_mul(graph.parameter_count() as u64);
     let state = Layout::new(gradient.parameters(), options).byte_len();
-    let written = if checkpoints { state.saturating_mul(2) } else { 0 };
+    let written = if checkpoints { state } else { 0 };
     // What is given back is made when no checkpoint is written any more.
     let parts = [weights, state, weights.max(written), gradient.least_run_bytes(batch), prepared];
     Ok(parts.into_iter().fold(0, u64::saturating_add))

@@ -80,7 +80,14 @@ impl Description {
                 training.instruction_set
             ),
         ];
-        lines.extend(training.class_weights.as_ref().map(|weights| {
+        if let Some(network) = &training.network {
+            lines.push(format!("network        {}, {}", printable(&network.recipe), network.length()));
+            lines.push(format!("learnt by      {}", network.method()));
+            lines.extend(network.augment.as_ref().map(|augment| format!("augmented by   {augment}")));
+        }
+        let network_weights =
+            training.network.as_ref().and_then(|network| network.options.class_weights.as_ref());
+        lines.extend(training.class_weights.as_ref().or(network_weights).map(|weights| {
             let pairs = self.classes.iter().zip(weights);
             let pairs: Vec<String> = pairs.map(|(class, weight)| format!("{class}={weight}")).collect();
             format!("class weights  {}", printable(&pairs.join(",")))

@@ -181,6 +181,13 @@ impl NetworkTraining {
                 *left -= usize::from(is_aside);
                 is_aside
             });
+        if samples.is_empty() {
+            return Err(Error::Setting {
+                setting: "--val-split",
+                found: format!("{}, which sets no image of any class aside", self.val_split),
+                expected: "a share that is at least one image of the largest class",
+            });
+        }
         data.train = kept;
         for part in [&mut data.train, &mut samples] {
             part.sort_by(|one, other| one.relative.as_bytes().cmp(other.relative.as_bytes()));

@@ -253,6 +253,12 @@ impl Training<'_> {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
+        if self.views.judged.is_some() && data.val.is_none() && data.test.is_none() {
+            let nothing = "there is neither a validation nor a test part";
+            warnings.push(format!(
+                "--tta changes nothing in training, since {nothing} to judge; give it to evaluate or predict"
+            ));
+        }
         warnings.extend(store_warning(self.embedder));
         let train = record(train, &data.classes);
         Ok(Trained { chosen, train, val, test, skipped, warnings, choosing, network: None })

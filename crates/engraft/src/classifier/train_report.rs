@@ -1,6 +1,6 @@
 //! What a training reports, as data and as text.
 
-use engraft_train::{History, OPTIMISTIC, Score, Views, report as score_report};
+use engraft_train::{EpochRecord, EpochScore, History, OPTIMISTIC, Score, Views, report as score_report};
 use serde::{Deserialize, Serialize};
 
 use super::views;
@@ -125,12 +125,12 @@ pub struct Seconds {
 }
 
 impl TrainReport {
-    /// The accuracy a quality gate judges: on the test part, or else in cross-validation. A test part without a usable
-    /// image has none.
+    /// The accuracy a quality gate judges: on the test part, or else in cross-validation, or else on the validation part, which
+    /// is all that a network has to be judged by. A test part without a usable image has none.
     pub fn headline_accuracy(&self) -> Option<f64> {
         let judged = match self.images.test {
             Some(_) => self.test.as_ref(),
-            None => self.cv.as_ref().map(|cv| &cv.score),
+            None => self.cv.as_ref().map(|cv| &cv.score).or(self.val.as_ref()),
         };
         judged.map(|score| score.accuracy)
     }
@@ -149,6 +149,7 @@ impl TrainReport {
                 text += &format!("\n{name}\n{}", score_report(score));
             }
         }
+        text += &self.network.as_ref().map(|network| self.trained(network)).unwrap_or_default();
         let Seconds { scan, decode, embed, fit, total } = self.seconds;
         text += &format!(
             "\n{total:.2} s: scan {scan:.2}, decode {decode:.2}, embed {embed:.2}, choose and fit {fit:.2}\n"
@@ -174,7 +175,26 @@ impl TrainReport {
             size = backbone.input_size
         );
         text += &self.views.as_ref().map(views::trained_line).unwrap_or_default();
-        text + &self.tta.as_ref().map(views::judged_line).unwrap_or_default()
+        text + &self.tta.as_ref().filter(|_| self.is_judged()).map(views::judged_line).unwrap_or_default()
+    }
+
+    /// Whether there is a validation or a test part.
+    fn is_judged(&self) -> bool {
+        self.images.val.is_some() || self.images.test.is_some()
+    }
+
+    /// How the training of a network ended, and how little that says where no other images were judged.
+    fn trained(&self, network: &NetworkRecord) -> String {
+        let mut text = format!("\nTrained for {}", network.length());
+        let record =
+            self.history.as_ref().and_then(|history| history.epochs.get(network.epoch.wrapping_sub(1)));
+        if let Some(EpochRecord { training: EpochScore { loss, accuracy }, .. }) = record {
+            text += &format!("; training loss {loss:.4}, accuracy {accuracy:.3}");
+        }
+        if !self.is_judged() {
+            text += "\nNot judged on any other image: --val-split 0.2, a val folder or --test DIR would tell how good it is";
+        }
+        text + "\n"
     }
 
     /// The accuracies of the fits that were compared.
