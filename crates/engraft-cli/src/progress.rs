@@ -100,7 +100,7 @@ impl Progress for Display {
     fn inform(&self, message: &str) {
         self.finish();
         if !self.quiet {
-            output::line(message);
+            output::line(&engraft::printable(message));
         }
     }
 

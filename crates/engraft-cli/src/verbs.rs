@@ -74,7 +74,8 @@ fn gate(min_accuracy: Option<f64>, accuracy: Option<f64>) -> Outcome {
     match (min_accuracy, accuracy) {
         (Some(min), None) => {
             output::warning(&format!(
-                "--min-accuracy {min} is missed: nothing was judged, expected a validation or test part"
+                "--min-accuracy {min} is missed: found no accuracy, expected one on the test part, or else in \
+                 cross-validation or on the validation part"
             ));
             Outcome::GateMissed
         }

@@ -55,7 +55,8 @@ impl CheckpointFile<'_> {
             if self.path.exists() {
                 let path = self.path.display();
                 progress.warn(&format!(
-                    "training begins anew, and the checkpoint {path} of an earlier one will be replaced; resuming would go on from it"
+                    "found the checkpoint {path} of an earlier training, which is replaced after the first epoch, since \
+                     training begins anew; resuming goes on from it if images and settings are the same"
                 ));
             }
             return Ok(None);
@@ -71,8 +72,7 @@ impl CheckpointFile<'_> {
         };
         let state = tensors::decode(&bytes, key, layout, epochs).map_err(|problem| self.error(problem))?;
         let (done, path) = (state.history.epochs.len(), self.path.display());
-        progress
-            .inform(&format!("training goes on after epoch {done} of {epochs}, from the checkpoint {path}"));
+        progress.inform(&format!("resuming from the checkpoint {path}, which has {done} of {epochs} epochs"));
         Ok(Some(state))
     }
 

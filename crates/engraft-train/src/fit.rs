@@ -139,6 +139,7 @@ fn check_judged_loss(
     if found.is_finite() {
         return Ok(());
     }
-    let (what, usual_rate) = ("the validation loss", options.optimizer.default_learning_rate() as f32);
-    Err(FitError::Diverged { what, found, epoch, batch, learning_rate, usual_rate, updates })
+    let (what, default_learning_rate) =
+        ("the validation loss", options.optimizer.default_learning_rate() as f32);
+    Err(FitError::Diverged { what, found, epoch, batch, learning_rate, default_learning_rate, updates })
 }

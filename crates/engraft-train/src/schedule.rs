@@ -169,6 +169,10 @@ mod tests {
             ),
             ("step,every=2", "schedule is `step,every=2`: missing field `factor`"),
             (
+                "step,every=2,factor=true",
+                "schedule is `step,every=2,factor=true`: invalid type: boolean `true`, expected a number",
+            ),
+            (
                 "cosine,alpha=0",
                 "schedule is `cosine,alpha=0`: unknown field `alpha`, expected `warmup` or `least`",
             ),

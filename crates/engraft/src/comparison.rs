@@ -249,6 +249,10 @@ impl Progress for Named<'_> {
         self.inner.step();
     }
 
+    fn inform(&self, message: &str) {
+        self.inner.inform(message);
+    }
+
     fn warn(&self, message: &str) {
         self.inner.warn(message);
     }

@@ -28,7 +28,7 @@ pub struct Manifest<S = RecordedScore> {
     /// The views of each training image that the head was trained on, where it was not the untouched image alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views: Option<Views>,
-    /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
+    /// The views whose mean probabilities validation and test parts are judged by, where there are such parts; likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tta: Option<Views>,
     /// Strength of the head's penalty; none of a network that was trained as a whole.
@@ -109,11 +109,11 @@ pub struct NetworkRecord {
 }
 
 impl NetworkRecord {
-    /// `12 of 100 epochs, until patience ended; the weights are those of epoch 7`
+    /// `12 of 100 epochs, ended by early stopping; the weights are those of epoch 7`
     pub(crate) fn length(&self) -> String {
         let why = match &*self.stop {
-            "stop_loss" => ", until the loss to stop at",
-            "patience" => ", until patience ended",
+            "stop_loss" => ", ended by the stop loss",
+            "patience" => ", ended by early stopping",
             _ => "",
         };
         let mut length = format!("{} of {} epochs{why}", self.epochs, self.options.epochs);
@@ -123,12 +123,13 @@ impl NetworkRecord {
         length
     }
 
-    /// `adam at 0.001, schedule constant, batches of 20`
+    /// `adam, learning rate 0.001, schedule constant, batch size 20`
     pub(crate) fn method(&self) -> String {
         let FitOptions { optimizer, learning_rate, batch_size, schedule, label_smoothing, .. } =
             &self.options;
-        let mut method =
-            format!("{optimizer} at {learning_rate}, schedule {schedule}, batches of {batch_size}");
+        let mut method = format!(
+            "{optimizer}, learning rate {learning_rate}, schedule {schedule}, batch size {batch_size}"
+        );
         if *label_smoothing > 0.0 {
             method += &format!(", label smoothing {label_smoothing}");
         }
@@ -156,4 +157,29 @@ pub struct PartRecord {
     pub images: usize,
     /// SHA-256 of the sorted list of image digests and class names.
     pub sha256: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(stop: &str, epoch: usize) -> NetworkRecord {
+        let layers = "input = \"pixels\"".parse().unwrap();
+        let options = FitOptions { epochs: 9, label_smoothing: 0.1, ..FitOptions::default() };
+        let (recipe, stop) = ("cnn".to_owned(), stop.to_owned());
+        NetworkRecord { recipe, layers, options, augment: None, epochs: 5, epoch, stop }
+    }
+
+    #[test]
+    fn a_training_is_told_with_its_end_and_its_settings() {
+        for (stop, epoch, want) in [
+            ("epochs", 5, "5 of 9 epochs"),
+            ("stop_loss", 5, "5 of 9 epochs, ended by the stop loss"),
+            ("patience", 3, "5 of 9 epochs, ended by early stopping; the weights are those of epoch 3"),
+        ] {
+            assert_eq!(record(stop, epoch).length(), want);
+        }
+        let want = "adam, learning rate 0.001, schedule constant, batch size 32, label smoothing 0.1";
+        assert_eq!(record("epochs", 5).method(), want);
+    }
 }

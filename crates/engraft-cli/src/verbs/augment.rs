@@ -78,13 +78,16 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         document["sheet"] = json!(args.sheet.as_ref().map(|sheet| sheet.to_string_lossy()));
         output::json(&document)?;
     } else {
-        let sheet = args.sheet.map(|path| format!("sheet written to {}\n", path.display())).unwrap_or_default();
-        output::text(&format!("{}copies written to {}\n{sheet}", report.text(), args.out.display()))?;
+        let shown = |path: &Path| engraft::printable(&path.to_string_lossy());
+        let sheet = args.sheet.map(|path| format!("sheet written to {}
+", shown(&path))).unwrap_or_default();
+        output::text(&format!("{}copies written to {}
+{sheet}", report.text(), shown(&args.out)))?;
     }
     Ok(Outcome::Done)
 }
 
-/// A picture is what its name says.
+/// The sheet is a PNG, so a name with another ending is refused.
 fn check_ending(sheet: &Path) -> Result<()> {
     if sheet.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
         return Ok(());

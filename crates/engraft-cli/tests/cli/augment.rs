@@ -69,6 +69,14 @@ fn a_data_set_with_parts_gives_copies_of_its_training_part() {
 }
 
 #[test]
+fn where_copies_and_sheet_are_is_told() {
+    let fixture = Fixture::new();
+    fixture.draw("data", 1, 0);
+    let text = fixture.ok(&["augment", "data", "--augment", "light", "--out", "out", "--sheet", "sheet.png"]);
+    assert!(text.ends_with("copies written to out\nsheet written to sheet.png\n"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_is_refused_before_anything_is_written() {
     let fixture = Fixture::new();
     fixture.draw("data", 1, 0);

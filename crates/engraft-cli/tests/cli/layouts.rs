@@ -69,6 +69,8 @@ fn a_test_part_that_cannot_be_judged_misses_every_gate() {
     let output = fixture.run(&[&arguments[..], &STRETCH].concat());
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     assert!(stderr(&output).contains("warning: the test part has no usable image"), "{}", stderr(&output));
+    let missed = "--min-accuracy 0.1 is missed: found no accuracy, expected one on the test part";
+    assert!(stderr(&output).contains(missed), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["test"], &report["images"]["test"]), (&Value::Null, &json!(0)));
     assert!(fixture.path("model").is_file());

@@ -53,7 +53,11 @@ fn a_killed_training_that_is_resumed_ends_with_the_same_bytes() {
     assert!(!child.wait().unwrap().success() && !fixture.path("killed").exists(), "the kill came too late");
     let run: Vec<&str> = run.into_iter().filter(|&argument| argument != "--quiet").collect();
     let resumed = fixture.run(&[&run[..], &["--resume"]].concat());
-    assert!(stderr(&resumed).contains("training goes on after epoch"), "{}", stderr(&resumed));
+    assert!(
+        stderr(&resumed).contains("resuming from the checkpoint killed.checkpoint, which has "),
+        "{}",
+        stderr(&resumed)
+    );
     assert_eq!(fs::read(fixture.path("killed")).unwrap(), fs::read(fixture.path("whole")).unwrap());
 }
 
@@ -80,7 +84,8 @@ fn an_interrupted_training_says_how_to_go_on() {
         assert!(message.contains(want), "{rest:?}: {message}");
     }
     let anew = fixture.run(&with(&["--out", "stopped", "--quiet", "--epochs", "1"]));
-    let want = "the checkpoint stopped.checkpoint of an earlier one will be replaced";
+    let want = "found the checkpoint stopped.checkpoint of an earlier training, which is replaced";
+    assert_eq!(anew.status.code(), Some(0), "{}", stderr(&anew));
     assert!(stderr(&anew).contains(want), "{}", stderr(&anew));
 }
 
@@ -98,21 +103,24 @@ fn a_network_that_is_not_judged_says_so() {
         "{}",
         text(&alone)
     );
-    for want in
-        ["--tta changes nothing in training", "nothing was judged, expected a validation or test part"]
-    {
+    for want in [
+        "--tta 3 judges nothing, expected a validation or test part",
+        "found no accuracy, expected one on the test part",
+    ] {
         assert!(stderr(&alone).contains(want), "{}", stderr(&alone));
     }
     let inspected = fixture.ok(&["inspect", "m.st"]);
     for want in [
         "network        cnn, 2 of 2 epochs",
-        "adam at 0.001, schedule constant, batches of 20",
+        "optimizer      adam, learning rate 0.001, schedule constant, batch size 20",
         "width-shift=0.2",
     ] {
         assert!(inspected.contains(want), "{inspected}");
     }
     let validated = train(&["--val-split", "0.34", "--min-accuracy", "0"]);
     assert_eq!(validated.status.code(), Some(0), "{}", stderr(&validated));
+    let diverging = train(&["--val-split", "0.34", "--min-accuracy", "0.9", "--learning-rate", "1e3"]);
+    assert_eq!(diverging.status.code(), Some(5), "{}", stderr(&diverging));
     assert!(!text(&validated).contains(not_judged), "{}", text(&validated));
 }
 
@@ -299,7 +307,7 @@ fn what_cannot_be_trained_is_told() {
 }
 
 #[test]
-fn settings_that_a_network_has_no_use_for_are_told() {
+fn settings_that_a_network_cannot_use_are_told() {
     let fixture = Fixture::with_data();
     for (arguments, want) in [
         (
@@ -364,6 +372,7 @@ fn weights_of_classes_change_the_model_and_are_remembered() {
     assert_eq!(report["network"]["options"]["class_weights"], json!([1.0, 4.0]));
     let bytes = |name: &str| fs::read(fixture.path(name)).unwrap();
     assert!(bytes("even") != bytes("weighted"));
+    assert!(fixture.ok(&["inspect", "weighted"]).contains("class weights  discs=1,stripes=4"));
 }
 
 #[test]

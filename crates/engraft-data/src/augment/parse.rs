@@ -185,6 +185,7 @@ mod tests {
             ("rotaton=5", "`rotaton` is unknown, the nearest is `rotation`"),
             ("width_shift_range=0.2", "the nearest is `width-shift`"),
             ("fill_mode=wrap", "the nearest is `fill`"),
+            ("flip=true", "augmentation `flip` is unknown, expected one of "),
             ("xyzzy=1", "expected one of tutorial, light, strong, trivial, crop, rotation"),
             ("rotation=5,zoom=0.1,rotation=6", "`rotation` is given twice"),
             ("zoom=0.1,tutorial", "preset `tutorial` stands behind"),

@@ -67,7 +67,7 @@ pub(super) fn decode(
     Ok(layout.state(values, header.updates, history))
 }
 
-/// A tensor whose bytes are made when they are written, so that not all are in memory twice.
+/// A tensor whose bytes are made when they are written: beside the state and the file there is a copy of one tensor at a time.
 struct StoredTensor<'a> {
     shape: &'a [usize],
     values: &'a [f32],
@@ -100,7 +100,7 @@ fn content<'a>(file: &SafeTensors<'a>, name: &str, shape: &[usize]) -> Result<&'
     Ok(tensor.data())
 }
 
-/// Of the digest of all but the settings; what follows are the bytes of every tensor.
+/// Begins the digest of all but the settings; the bytes of every tensor follow.
 fn start_of_digest(history: &str, updates: u64) -> Hasher {
     let mut hasher = Hasher::default();
     hasher.update(format!("{updates}\n{history}").as_bytes());

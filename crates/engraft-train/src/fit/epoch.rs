@@ -26,8 +26,8 @@ struct Place {
     /// Counted from 1.
     batch: usize,
     learning_rate: f32,
-    /// The usual one of the optimizer.
-    usual_rate: f32,
+    /// The default one of the optimizer.
+    default_learning_rate: f32,
 }
 
 impl<'a> Trainer<'a> {
@@ -106,8 +106,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn place(&self, epoch: usize, batch: usize, learning_rate: f32) -> Place {
-        let usual_rate = self.options.optimizer.default_learning_rate() as f32;
-        Place { epoch, batch, learning_rate, usual_rate }
+        let default_learning_rate = self.options.optimizer.default_learning_rate() as f32;
+        Place { epoch, batch, learning_rate, default_learning_rate }
     }
 
     fn step(
@@ -132,9 +132,9 @@ impl<'a> Trainer<'a> {
 
 impl Place {
     fn diverged(self, what: &'static str, found: f64, state: &TrainingState) -> FitError {
-        let Place { epoch, batch, learning_rate, usual_rate } = self;
+        let Place { epoch, batch, learning_rate, default_learning_rate } = self;
         let updates = state.optimizer.updates;
-        FitError::Diverged { what, found, epoch, batch, learning_rate, usual_rate, updates }
+        FitError::Diverged { what, found, epoch, batch, learning_rate, default_learning_rate, updates }
     }
 }
 

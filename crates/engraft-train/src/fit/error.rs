@@ -64,7 +64,7 @@ pub enum FitError {
     /// The loss or a parameter is not a number any more.
     #[error(
         "{what} is {found} in epoch {epoch}, batch {batch}, at learning rate {learning_rate:?}, expected a finite number: {}",
-        remedy(*updates, *learning_rate, *usual_rate)
+        remedy(*updates, *learning_rate, *default_learning_rate)
     )]
     Diverged {
         /// What is not finite.
@@ -77,8 +77,8 @@ pub enum FitError {
         batch: usize,
         /// That of this batch.
         learning_rate: f32,
-        /// What the optimizer starts from unless told otherwise.
-        usual_rate: f32,
+        /// The default learning rate of the optimizer.
+        default_learning_rate: f32,
         /// How often the weights had been updated before it was seen.
         updates: u64,
     },
@@ -99,13 +99,13 @@ pub enum FitError {
     Interrupted,
 }
 
-/// What to try when the loss is not finite: no larger learning rate than the usual one.
-fn remedy(updates: u64, learning_rate: f32, usual_rate: f32) -> String {
+/// What to try when the loss is not finite; never a learning rate above the optimizer's default.
+fn remedy(updates: u64, learning_rate: f32, default_learning_rate: f32) -> String {
     if updates == 0 {
         return "no update was made before, so look at the range of the images and the initial weights"
             .to_owned();
     }
-    let advised = (learning_rate / 10.0).min(usual_rate);
+    let advised = (learning_rate / 10.0).min(default_learning_rate);
     // Two decimal digits, without what single precision adds to them.
     let advised = format!("{advised:.1e}").parse().unwrap_or(f64::from(advised));
     format!("try a smaller learning rate, such as {advised}, or a cosine schedule with warm-up")
@@ -117,13 +117,13 @@ mod tests {
 
     #[test]
     fn the_advice_is_a_rate_that_a_person_would_type() {
-        for (rate, usual, want) in [
+        for (rate, default, want) in [
             (1e-3, 1e-3, "such as 0.0001,"),
             (0.025, 0.01, "such as 0.0025,"),
             (100.0, 0.01, "such as 0.01,"),
             (0.5, 1e-3, "such as 0.001,"),
         ] {
-            let advice = remedy(1, rate, usual);
+            let advice = remedy(1, rate, default);
             assert!(advice.contains(want), "{rate}: {advice}");
         }
     }

@@ -11,7 +11,8 @@ use super::{FitError, FitOptions, Layout};
 ///
 /// Counted are the weights as they begin, as they are learnt, and as they are given back, what the optimizer and the best epoch
 /// keep of them, what a batch computes in both directions, and its images with those of the next; with `checkpoints`, also
-/// what is learnt and kept once more, as the file that is written. What kernels need for themselves is not.
+/// what is learnt and kept once more, as the file that is written. What kernels need for themselves is not, nor the bytes of the
+/// one tensor that is being written.
 ///
 /// # Errors
 /// [`FitError::Engine`] if the network cannot be differentiated.

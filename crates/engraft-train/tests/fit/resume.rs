@@ -231,3 +231,25 @@ fn without_a_checkpoint_training_begins_anew_and_says_so() {
     assert_eq!(watcher.warnings(), [want]);
     assert_eq!(fitted, fit(&training, Some(&validation), &options).unwrap());
 }
+
+#[test]
+fn what_is_done_with_a_checkpoint_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let (training, validation) = data();
+    let options = options("sgd", "constant");
+    let told = |resume| {
+        let watcher = Watcher::patient();
+        let checkpoint = Some(CheckpointFile { path: &path, resume, interval: Duration::ZERO });
+        fit_watched(&training, Some(&validation), &options, checkpoint, &watcher).unwrap();
+        (watcher.warnings(), watcher.informed.into_inner().unwrap())
+    };
+    assert_eq!(told(false), (vec![], vec![]));
+    let (epochs, shown) = (options.epochs, path.display());
+    let resumed = format!("resuming from the checkpoint {shown}, which has {epochs} of {epochs} epochs");
+    assert_eq!(told(true), (vec![], vec![resumed]));
+    let (warnings, informed) = told(false);
+    let replaced = format!("found the checkpoint {shown} of an earlier training, which is replaced after");
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&replaced), "{warnings:?}");
+    assert_eq!(informed, [""; 0]);
+}

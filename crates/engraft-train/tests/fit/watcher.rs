@@ -13,6 +13,7 @@ use engraft_train::{EpochRecord, Progress};
 pub struct Watcher {
     pub epochs: Mutex<Vec<EpochRecord>>,
     pub warnings: Mutex<Vec<String>>,
+    pub informed: Mutex<Vec<String>>,
     pub steps: AtomicUsize,
     pub announced: AtomicUsize,
     pub stop_after: usize,
@@ -24,6 +25,7 @@ impl Watcher {
         Watcher {
             epochs: Mutex::default(),
             warnings: Mutex::default(),
+            informed: Mutex::default(),
             steps: AtomicUsize::new(0),
             announced: AtomicUsize::new(0),
             stop_after: epochs,
@@ -51,6 +53,10 @@ impl Progress for Watcher {
 
     fn epoch(&self, record: &EpochRecord, _elapsed: Duration) {
         self.epochs.lock().unwrap().push(*record);
+    }
+
+    fn inform(&self, message: &str) {
+        self.informed.lock().unwrap().push(message.to_owned());
     }
 
     fn warn(&self, message: &str) {

@@ -82,7 +82,7 @@ impl Description {
         ];
         if let Some(network) = &training.network {
             lines.push(format!("network        {}, {}", printable(&network.recipe), network.length()));
-            lines.push(format!("learnt by      {}", network.method()));
+            lines.push(format!("optimizer      {}", network.method()));
             lines.extend(network.augment.as_ref().map(|augment| format!("augmented by   {augment}")));
         }
         let network_weights =

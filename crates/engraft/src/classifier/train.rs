@@ -253,10 +253,10 @@ impl Training<'_> {
             skipped.extend_from_slice(&part.skipped);
             warnings.extend_from_slice(&part.warnings);
         }
-        if self.views.judged.is_some() && data.val.is_none() && data.test.is_none() {
-            let nothing = "there is neither a validation nor a test part";
+        if let (Some(views), None, None) = (&self.views.judged, &data.val, &data.test) {
             warnings.push(format!(
-                "--tta changes nothing in training, since {nothing} to judge; give it to evaluate or predict"
+                "--tta {} judges nothing, expected a validation or test part; evaluate and predict take --tta too",
+                views.count
             ));
         }
         warnings.extend(store_warning(self.embedder));

@@ -40,7 +40,7 @@ pub struct TrainReport {
     /// The views of each training image that the head was trained on, where it was not the untouched image alone. Held-out
     /// images of cross-validation are untouched.
     pub views: Option<Views>,
-    /// The views whose mean probabilities the scores on the validation and test parts are about, likewise.
+    /// The views whose mean probabilities validation and test parts are judged by, where there are such parts; likewise.
     pub tta: Option<Views>,
     /// The weight of each class in the loss of a linear head, where weights were asked for; those of a network stand with its options.
     pub class_weights: Option<Vec<f32>>,
@@ -178,16 +178,16 @@ impl TrainReport {
         text + &self.tta.as_ref().filter(|_| self.is_judged()).map(views::judged_line).unwrap_or_default()
     }
 
-    /// Whether there is a validation or a test part.
+    /// Whether there is a score on a validation or a test part.
     fn is_judged(&self) -> bool {
-        self.images.val.is_some() || self.images.test.is_some()
+        self.val.is_some() || self.test.is_some()
     }
 
     /// How the training of a network ended, and how little that says where no other images were judged.
     fn trained(&self, network: &NetworkRecord) -> String {
         let mut text = format!("\nTrained for {}", network.length());
-        let record =
-            self.history.as_ref().and_then(|history| history.epochs.get(network.epoch.wrapping_sub(1)));
+        let index = network.epoch.checked_sub(1);
+        let record = self.history.as_ref().zip(index).and_then(|(history, index)| history.epochs.get(index));
         if let Some(EpochRecord { training: EpochScore { loss, accuracy }, .. }) = record {
             text += &format!("; training loss {loss:.4}, accuracy {accuracy:.3}");
         }
