@@ -79,7 +79,10 @@ fn gate(min_accuracy: Option<f64>, accuracy: Option<f64>) -> Outcome {
             ));
             Outcome::GateMissed
         }
-        (Some(min), Some(accuracy)) if accuracy < min => Outcome::GateMissed,
+        (Some(min), Some(accuracy)) if accuracy < min => {
+            output::warning(&format!("--min-accuracy {min} is missed: found an accuracy of {accuracy}"));
+            Outcome::GateMissed
+        }
         _ => Outcome::Done,
     }
 }

@@ -45,6 +45,6 @@ pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use progress::{Progress, Silent};
 pub use report::{classification_table, confused_pairs, confusion_table, report, summary};
 pub use schedule::{Plateau, Schedule};
-pub use setting::SettingError;
+pub use setting::{SettingError, in_words};
 pub use store::{FeatureKey, FeatureSpace, Store, StoreError, StoreInfo, StoreLocation, StoredFeatures};
 pub use views::Views;

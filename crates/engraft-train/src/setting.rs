@@ -51,8 +51,8 @@ pub(crate) fn parse<T: DeserializeOwned>(
     serde_json::from_value(Value::Object(fields)).map_err(|problem| error(in_words(&problem.to_string())))
 }
 
-/// Names of Rust's types as a person says them.
-fn in_words(problem: &str) -> String {
+/// The message of a parser with the names of Rust's types as a person says them.
+pub fn in_words(problem: &str) -> String {
     problem
         .replace("expected usize", "expected a whole number of at least 0")
         .replace("expected f64", "expected a number")

@@ -112,9 +112,11 @@ impl NetworkRecord {
     /// `12 of 100 epochs, ended by early stopping; the weights are those of epoch 7`
     pub(crate) fn length(&self) -> String {
         let why = match &*self.stop {
-            "stop_loss" => ", ended by the stop loss",
-            "patience" => ", ended by early stopping",
-            _ => "",
+            "stop_loss" => {
+                format!(", ended by a training loss below {:?}", self.options.stop_loss.unwrap_or_default())
+            }
+            "patience" => ", ended by early stopping".to_owned(),
+            _ => String::new(),
         };
         let mut length = format!("{} of {} epochs{why}", self.epochs, self.options.epochs);
         if self.epoch != self.epochs {
@@ -165,7 +167,8 @@ mod tests {
 
     fn record(stop: &str, epoch: usize) -> NetworkRecord {
         let layers = "input = \"pixels\"".parse().unwrap();
-        let options = FitOptions { epochs: 9, label_smoothing: 0.1, ..FitOptions::default() };
+        let options =
+            FitOptions { epochs: 9, label_smoothing: 0.1, stop_loss: Some(1e-7), ..FitOptions::default() };
         let (recipe, stop) = ("cnn".to_owned(), stop.to_owned());
         NetworkRecord { recipe, layers, options, augment: None, epochs: 5, epoch, stop }
     }
@@ -174,7 +177,7 @@ mod tests {
     fn a_training_is_told_with_its_end_and_its_settings() {
         for (stop, epoch, want) in [
             ("epochs", 5, "5 of 9 epochs"),
-            ("stop_loss", 5, "5 of 9 epochs, ended by the stop loss"),
+            ("stop_loss", 5, "5 of 9 epochs, ended by a training loss below 1e-7"),
             ("patience", 3, "5 of 9 epochs, ended by early stopping; the weights are those of epoch 3"),
         ] {
             assert_eq!(record(stop, epoch).length(), want);

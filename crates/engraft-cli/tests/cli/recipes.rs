@@ -312,7 +312,7 @@ fn settings_that_a_network_cannot_use_are_told() {
     for (arguments, want) in [
         (
             with(&["--val-split", "0.01"]),
-            "--val-split is 0.01, which sets no image of any class aside, expected a share",
+            "--val-split is 0.01, which sets no image of any class aside, expected a larger share",
         ),
         (
             vec!["train", "data", "--recipe", "dense", "--image-size", "64"],

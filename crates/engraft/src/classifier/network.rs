@@ -185,7 +185,7 @@ impl NetworkTraining {
             return Err(Error::Setting {
                 setting: "--val-split",
                 found: format!("{}, which sets no image of any class aside", self.val_split),
-                expected: "a share that is at least one image of the largest class",
+                expected: "a larger share, or classes of more images",
             });
         }
         data.train = kept;

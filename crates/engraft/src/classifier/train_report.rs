@@ -191,6 +191,9 @@ impl TrainReport {
         if let Some(EpochRecord { training: EpochScore { loss, accuracy }, .. }) = record {
             text += &format!("; training loss {loss:.4}, accuracy {accuracy:.3}");
         }
+        if let Some(augment) = &network.augment {
+            text += &format!("\nEach image augmented anew in each epoch by {augment}");
+        }
         if !self.is_judged() {
             text += "\nNot judged on any other image: --val-split 0.2, a val folder or --test DIR would tell how good it is";
         }

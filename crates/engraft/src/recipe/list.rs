@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use engraft_graph::{Activation, Graph, GraphBuilder, GraphError, NodeId, Op, Shape};
+use engraft_train::in_words;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeLayer;
@@ -153,12 +154,33 @@ impl FromStr for LayerList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<LayerList, String> {
-        let list: LayerList = toml::from_str(text).map_err(|error| error.to_string())?;
-        if list.layers.len() > MAX_LAYERS {
-            return Err(format!("found {} layers, expected at most {MAX_LAYERS}", list.layers.len()));
+        let File { input, layers } = toml::from_str(text).map_err(|error| with_line(text, &error))?;
+        if layers.len() > MAX_LAYERS {
+            return Err(format!("found {} layers, expected at most {MAX_LAYERS}", layers.len()));
         }
-        Ok(list)
+        let layer = |(index, table): (usize, toml::Table)| {
+            table.try_into().map_err(|error: toml::de::Error| {
+                format!("layer {}: {}", index + 1, in_words(error.message()))
+            })
+        };
+        let layers = layers.into_iter().enumerate().map(layer).collect::<Result<_, String>>()?;
+        Ok(LayerList { input, layers })
     }
+}
+
+/// A network file whose layers are not read yet: an error in one of them shall say in which.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    input: NetworkInput,
+    #[serde(rename = "layer", default)]
+    layers: Vec<toml::Table>,
+}
+
+/// `line 3: what is wrong`
+fn with_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, in_words(error.message()))
 }
 
 #[cfg(test)]
@@ -205,10 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_layer_and_its_example_is_one() {
+        let documentation = include_str!("../../../../docs/NETWORKS.md");
+        let example = documentation.split("```").find_map(|part| part.strip_prefix("toml\n")).unwrap();
+        assert_eq!(list(example).layers.len(), 2);
+        let error = "input = \"pixels\"\n[[layer]]\ntype = \"none\"".parse::<LayerList>().unwrap_err();
+        let (_, known) = error.split_once("expected one of ").unwrap();
+        for layer in known.split(", ") {
+            assert!(documentation.contains(layer), "{layer}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, want) in [
             ("input = \"sound\"", "unknown variant `sound`"),
             ("layer = []", "missing field `input`"),
+            ("input = \"pixels\"\n[[layer]\n", "line 2: "),
+            (
+                "input = \"pixels\"\n[[layer]]\ntype = \"flatten\"\n[[layer]]\ntype = \"dense\"\nunits = -4",
+                "layer 2: invalid value: integer `-4`, expected a whole number of at least 0",
+            ),
             ("input = \"pixels\"\n[[layer]]\ntype = \"conv3d\"", "unknown variant `conv3d`"),
             ("input = \"pixels\"\n[[layer]]\ntype = \"dense\"", "missing field `units`"),
             (

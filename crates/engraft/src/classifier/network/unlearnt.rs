@@ -5,8 +5,11 @@ use engraft_train::FittedNetwork;
 /// A loss so many times that of guessing is told. A network that has only begun to learn may be a little above it.
 const MARGIN: f64 = 2.0;
 
-/// A warning where the training loss of the epoch that was kept is far above that of guessing all `classes` alike; labels are those of
-/// the training images.
+/// After so many epochs a loss that is no better than guessing is told, however little it is above.
+const ENOUGH_EPOCHS: usize = 10;
+
+/// A warning where the training loss of the epoch that was kept is far above that of guessing all `classes` alike, or after some epochs
+/// still above it; labels are those of the training images.
 pub(super) fn warning(
     fitted: &FittedNetwork,
     labels: &[usize],
@@ -16,7 +19,8 @@ pub(super) fn warning(
     let record = fitted.history.epochs.get(fitted.epoch.checked_sub(1)?)?;
     let guessing = (classes as f64).ln() * mean_weight(labels, class_weights);
     let loss = record.training.loss;
-    (loss > MARGIN * guessing).then(|| {
+    let margin = if record.epoch >= ENOUGH_EPOCHS { 1.0 } else { MARGIN };
+    (loss > margin * guessing).then(|| {
         format!(
             "the training loss of epoch {} is {}, that of guessing {guessing:.2}: this network has not learnt; try a smaller \
              learning rate than {:?}, or more epochs",
@@ -53,9 +57,11 @@ mod tests {
             validation: None,
             learning_rate: 10.0,
         };
+        let mut epochs = vec![record(1, 1.0), record(2, 3.0), record(3, 2.5e22)];
+        epochs.extend((4..=ENOUGH_EPOCHS).map(|epoch| record(epoch, 0.8)));
         let fitted = |epoch| FittedNetwork {
             parameters: NamedTensors::new(),
-            history: History { epochs: vec![record(1, 1.0), record(2, 3.0), record(3, 2.5e22)] },
+            history: History { epochs: epochs.clone() },
             epoch,
             stop: Stop::Epochs,
             batch_size: 1,
@@ -67,5 +73,7 @@ mod tests {
         assert_eq!(told(2, None).as_deref(), Some(want));
         assert_eq!(told(2, Some(&[4.0, 1.0])), None, "the loss is weighted");
         assert!(told(3, None).unwrap().contains("is 2.5e22, that of guessing"));
+        assert_eq!(told(ENOUGH_EPOCHS - 1, None), None);
+        assert!(told(ENOUGH_EPOCHS, None).unwrap().contains("is 0.80, that of guessing 0.69"));
     }
 }
