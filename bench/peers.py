@@ -12,6 +12,7 @@ turns. Ours starts from bytes and includes preprocessing; the others start from 
 import argparse
 
 from peers import results
+from peers.document import DOCUMENT, write
 from peers.install import available, build_ours, enter_venv, version
 from peers.side import PEERS
 
@@ -40,7 +41,9 @@ def arguments():
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--isa", default="", help="our side held to avx2, like the peers that can be, or to portable")
     parser.add_argument("--resume", action="store_true", help="measure only what is not in the results yet")
-    parser.add_argument("--write", action="store_true", help="write docs/PERFORMANCE.md from the results")
+    parser.add_argument(
+        "--write", nargs="?", const=DOCUMENT, metavar="docs/FILE", help=f"write the results to {DOCUMENT}, or to that file"
+    )
     return parser.parse_args()
 
 
@@ -81,9 +84,8 @@ def main():
     peers = [peer for peer in options.peers if options.precision == "f32" or peer in BF16_PEERS]
     run(options, available(peers))
     if options.write:
-        from peers.document import write
-
-        print(f"written: {write(results.load(), NETWORKS)}")
+        write(results.load(), NETWORKS, options.write)
+        print(f"written: {options.write}")
 
 
 if __name__ == "__main__":

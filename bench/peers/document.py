@@ -1,11 +1,11 @@
-"""`docs/PERFORMANCE.md` from the results."""
+"""A document from the results, `docs/PERFORMANCE.md` unless another is asked for."""
 
 import platform
 from pathlib import Path
 
 from peers.side import OURS, PEERS, PEERS_HELD_TO, REPOSITORY
 
-DOCUMENT = REPOSITORY / "docs/PERFORMANCE.md"
+DOCUMENT = "docs/PERFORMANCE.md"
 TITLES = {
     OURS: "engraft",
     "onnxruntime": "ONNX Runtime",
@@ -21,7 +21,7 @@ HEAD = """# Performance
 How fast `engraft` turns images into features, beside other engines on the same machine. Written by
 
 ```sh
-python3 bench/peers.py --write
+python3 bench/peers.py --write{file}
 ```
 
 All sides have the same graph and the same weights (noise that keeps activations in range), without classifier, pooled; their features
@@ -36,23 +36,23 @@ more than 2 is nothing else.
 """
 
 
-def write(records, networks):
-    """Writes the document and returns its path."""
+def write(records, networks, path=DOCUMENT):
+    """Writes the document to a file in `docs`, named from the root of the repository."""
     by_place = {tuple(key.split("|")): record for key, record in records.items()}
-    parts = [head(records, by_place)]
+    parts = [head(records, by_place, path)]
     for (precision, isa), title in titles(by_place).items():
         chosen = {key[:3]: record for key, record in by_place.items() if key[3:] == (precision, isa)}
         names = [name for name in networks if any(key[0] == name for key in chosen)]
         parts.append(section(title, chosen, names))
-    DOCUMENT.write_text("\n".join(parts))
-    return DOCUMENT.relative_to(REPOSITORY)
+    (REPOSITORY / path).write_text("\n".join(parts))
 
 
-def head(records, by_place):
+def head(records, by_place, path):
     versions = {key[1]: record["version"] for key, record in by_place.items()}
     loads = [record["load"] for record in records.values()]
     dates = sorted({record["date"] for record in records.values()})
     return HEAD.format(
+        file="" if path == DOCUMENT else f" {path}",
         when=f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}",
         machine=machine(),
         load=f"{sum(loads) / len(loads):.1f}",
