@@ -2,8 +2,7 @@
 
 use engraft_data::augment::Augmentation;
 use engraft_engine::Precision;
-use engraft_train::FitOptions;
-use engraft_train::Views;
+use engraft_train::{FitOptions, Stop, Views};
 use serde::{Deserialize, Serialize};
 
 use crate::{classifier::CrossValidation, recipe::LayerList, stored_score::RecordedScore};
@@ -111,12 +110,12 @@ pub struct NetworkRecord {
 impl NetworkRecord {
     /// `12 of 100 epochs, ended by early stopping; the weights are those of epoch 7`
     pub(crate) fn length(&self) -> String {
-        let why = match &*self.stop {
-            "stop_loss" => {
-                format!(", ended by a training loss below {:?}", self.options.stop_loss.unwrap_or_default())
-            }
-            "patience" => ", ended by early stopping".to_owned(),
-            _ => String::new(),
+        let why = if self.stop == stop_name(Stop::StopLoss) {
+            format!(", ended by a training loss below {:?}", self.options.stop_loss.unwrap_or_default())
+        } else if self.stop == stop_name(Stop::Patience) {
+            ", ended by early stopping".to_owned()
+        } else {
+            String::new()
         };
         let mut length = format!("{} of {} epochs{why}", self.epochs, self.options.epochs);
         if self.epoch != self.epochs {
@@ -136,6 +135,15 @@ impl NetworkRecord {
             method += &format!(", label smoothing {label_smoothing}");
         }
         method
+    }
+}
+
+/// What a record calls the end of a training.
+pub(crate) fn stop_name(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Epochs => "epochs",
+        Stop::StopLoss => "stop_loss",
+        Stop::Patience => "patience",
     }
 }
 
@@ -165,24 +173,24 @@ pub struct PartRecord {
 mod tests {
     use super::*;
 
-    fn record(stop: &str, epoch: usize) -> NetworkRecord {
+    fn record(stop: Stop, epoch: usize) -> NetworkRecord {
         let layers = "input = \"pixels\"".parse().unwrap();
         let options =
             FitOptions { epochs: 9, label_smoothing: 0.1, stop_loss: Some(1e-7), ..FitOptions::default() };
-        let (recipe, stop) = ("cnn".to_owned(), stop.to_owned());
+        let (recipe, stop) = ("cnn".to_owned(), stop_name(stop).to_owned());
         NetworkRecord { recipe, layers, options, augment: None, epochs: 5, epoch, stop }
     }
 
     #[test]
     fn a_training_is_told_with_its_end_and_its_settings() {
         for (stop, epoch, want) in [
-            ("epochs", 5, "5 of 9 epochs"),
-            ("stop_loss", 5, "5 of 9 epochs, ended by a training loss below 1e-7"),
-            ("patience", 3, "5 of 9 epochs, ended by early stopping; the weights are those of epoch 3"),
+            (Stop::Epochs, 5, "5 of 9 epochs"),
+            (Stop::StopLoss, 5, "5 of 9 epochs, ended by a training loss below 1e-7"),
+            (Stop::Patience, 3, "5 of 9 epochs, ended by early stopping; the weights are those of epoch 3"),
         ] {
             assert_eq!(record(stop, epoch).length(), want);
         }
         let want = "adam, learning rate 0.001, schedule constant, batch size 32, label smoothing 0.1";
-        assert_eq!(record("epochs", 5).method(), want);
+        assert_eq!(record(Stop::Epochs, 5).method(), want);
     }
 }

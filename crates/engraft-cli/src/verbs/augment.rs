@@ -79,10 +79,9 @@ pub fn run(args: Args, common: &Common) -> Result<Outcome> {
         output::json(&document)?;
     } else {
         let shown = |path: &Path| engraft::printable(&path.to_string_lossy());
-        let sheet = args.sheet.map(|path| format!("sheet written to {}
-", shown(&path))).unwrap_or_default();
-        output::text(&format!("{}copies written to {}
-{sheet}", report.text(), shown(&args.out)))?;
+        let out = shown(&args.out);
+        let sheet = args.sheet.map(|path| format!("sheet written to {}\n", shown(&path))).unwrap_or_default();
+        output::text(&format!("{}copies written to {out}\n{sheet}", report.text()))?;
     }
     Ok(Outcome::Done)
 }

@@ -19,7 +19,7 @@ use std::{
 
 use engraft_data::{Dataset, Part, Sample, augment::Augmentation, validation_split};
 use engraft_engine::Precision;
-use engraft_train::{FitOptions, FittedNetwork, Progress, Stop, Store};
+use engraft_train::{FitOptions, FittedNetwork, Progress, Store};
 
 use super::{
     Classifier, TrainOptions,
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     Error,
     backbone::Backbone,
-    manifest::NetworkRecord,
+    manifest::{NetworkRecord, stop_name},
     recipe::{LayerList, NetworkInput},
 };
 pub use class_weights::ClassWeights;
@@ -224,13 +224,5 @@ impl NetworkTraining {
             epoch: fitted.epoch,
             stop: stop_name(fitted.stop).to_owned(),
         }
-    }
-}
-
-fn stop_name(stop: Stop) -> &'static str {
-    match stop {
-        Stop::Epochs => "epochs",
-        Stop::StopLoss => "stop_loss",
-        Stop::Patience => "patience",
     }
 }
