@@ -129,7 +129,7 @@ impl SimdOp for GemmInto<'_> {
             // After its last panel another block begins with the first.
             let next = if block.is_last(&gemm) { next } else { gemm.weights };
             for (panel, _) in gemm.weights.panels() {
-                for part in Part::all(gemm.segments, panel.vectors * I::LANES) {
+                for part in Part::all(gemm.segments, I::PART_WEIGHTS / (panel.vectors * I::LANES)) {
                     block.multiply(isa, &gemm, panel, &part, next, output);
                 }
             }
@@ -140,7 +140,7 @@ impl SimdOp for GemmInto<'_> {
     }
 }
 
-/// Neighbouring elements of a sum, whose weights stay in the first-level cache while all rows of a block meet them.
+/// Neighbouring elements of a sum, whose weights stay in a near cache while all rows of a block meet them.
 struct Part {
     /// Number of the first element.
     first: usize,
@@ -150,10 +150,9 @@ struct Part {
 }
 
 impl Part {
-    /// Parts of nearly equal length for a panel of that width: whole segments, or pieces of one.
-    fn all(segments: Segments, width: usize) -> impl Iterator<Item = Part> {
+    /// Parts of nearly equal length, at most `most`: whole segments, or pieces of one.
+    fn all(segments: Segments, most: usize) -> impl Iterator<Item = Part> {
         let Segments { count, len, stride } = segments;
-        let most = MOST_PART_WEIGHTS / width;
         let len_step = equal_parts(len, most);
         let count_step = if len_step < len { 1 } else { equal_parts(count, most / len.max(1)) };
         (0..count.max(1)).step_by(count_step).flat_map(move |segment| {
@@ -182,9 +181,6 @@ struct Block {
     first_row: usize,
     run_len: usize,
 }
-
-/// Most weights of a part in one panel: three quarters of a first-level cache of 48 KiB.
-const MOST_PART_WEIGHTS: usize = 9 << 10;
 
 /// Weights up to this size stay in the second-level cache while blocks of rows go by.
 const SMALL_WEIGHTS_BYTES: usize = 256 << 10;

@@ -10,6 +10,8 @@ pub(crate) trait Isa: Copy {
     const LANES: usize;
     /// Most rows of a matrix product kept in registers at once, for 1, 2, .. vectors of columns.
     const TILE_ROWS: &'static [usize];
+    /// Most weights of a panel that all rows meet before the next ones: three quarters of a first-level cache of 48 KiB.
+    const PART_WEIGHTS: usize = 9 << 10;
     /// Most neighbouring pixels of a depthwise convolution kept in registers at once.
     const TILE_COLUMNS: usize;
 
