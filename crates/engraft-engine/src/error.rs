@@ -25,12 +25,12 @@ pub enum EngineError {
         /// The node.
         node: String,
     },
-    /// Ranges that cannot be those of a network.
+    /// Numbers that cannot be those of a network.
     #[error("the calibration for int8 has {found} numbers, expected {expected}")]
     CalibrationLen {
         /// How many there are.
         found: usize,
-        /// Two for each convolution.
+        /// Two for each convolution and one for each of its input channels.
         expected: usize,
     },
     /// A range that holds no numbers.
@@ -40,6 +40,16 @@ pub enum EngineError {
         node: String,
         /// The limits.
         found: [f32; 2],
+    },
+    /// A mean that cannot be one of its inputs.
+    #[error("a channel that node `{node}` reads is said to be {found} on average, expected {} to {}", range[0], range[1])]
+    CalibrationMean {
+        /// The node.
+        node: String,
+        /// The mean.
+        found: f32,
+        /// The least and the greatest of the inputs.
+        range: [f32; 2],
     },
     /// Images that make a network overflow.
     #[error("the inputs of node `{node}` are not finite, expected weights and images that keep them so")]

@@ -101,9 +101,9 @@ fn read_from(reader: impl Read, file_len: u64) -> Result<ModelFile, ModelProblem
     let mut header: Header =
         serde_json::from_str(json).map_err(|error| ModelProblem::Header(error.to_string()))?;
     header.check_parts()?;
-    let Split { head, weights, directions, ranges } = split(file.tensors, &header.parts)?;
+    let Split { head, weights, directions, calibrations } = split(file.tensors, &header.parts)?;
     header.set_directions(directions);
-    header.set_calibrations(ranges)?;
+    header.set_calibrations(calibrations)?;
     header.check_head(&head)?;
     header.check_weights(&weights)?;
     let precision: Precision = header.training.precision.parse()?;
@@ -232,28 +232,30 @@ mod tests {
     fn a_calibration_is_kept_and_checked() {
         let (mut header, weights, head) = tiny();
         let graph = header.parts[0].graph.clone();
-        let ranges = [-1.5, 250.0];
-        header.parts[0].calibration = Some(Calibration::from_ranges(&graph, &ranges).unwrap());
+        let numbers = [-1.5, 250.0, 3.0, -1.0, 100.0];
+        header.parts[0].calibration = Some(Calibration::from_numbers(&graph, &numbers).unwrap());
         header.training.precision = "int8".to_owned();
         let bytes = encode(&header, &[&weights], &head).unwrap();
         let ModelFile { header: read_header, backbone, .. } = decode(&bytes).unwrap();
         assert_eq!(backbone.precision(), Precision::Int8);
         let part = &backbone.parts()[0];
-        assert_eq!(part.calibration.as_ref().unwrap().ranges(&part.graph).unwrap(), ranges);
+        assert_eq!(part.calibration.as_ref().unwrap().numbers(&part.graph).unwrap(), numbers);
         assert_eq!(encode(&read_header, &[&part.weights], &head).unwrap(), bytes);
-        let cases: [(&str, &[f32]); 5] = [
-            ("the calibration for int8 has 0 numbers, expected 2", &[]),
-            ("the calibration for int8 has 3 numbers, expected 2", &[0.0, 1.0, 2.0]),
-            ("the inputs of node `conv` are said to be from NaN to 1", &[f32::NAN, 1.0]),
-            ("the inputs of node `conv` are said to be from 0 to inf", &[0.0, f32::INFINITY]),
-            ("the inputs of node `conv` are said to be from 2 to 3", &[2.0, 3.0]),
+        let cases: [(&str, &[f32]); 7] = [
+            ("the calibration for int8 has 0 numbers, expected 5", &[]),
+            ("the calibration for int8 has 2 numbers, expected 5", &[0.0, 1.0]),
+            ("the inputs of node `conv` are said to be from NaN to 1", &[f32::NAN, 1.0, 0.0, 0.0, 0.0]),
+            ("the inputs of node `conv` are said to be from 0 to inf", &[0.0, f32::INFINITY, 0.0, 0.0, 0.0]),
+            ("the inputs of node `conv` are said to be from 2 to 3", &[2.0, 3.0, 2.0, 2.0, 2.0]),
+            ("that node `conv` reads is said to be 1.5 on average", &[0.0, 1.0, 0.0, 1.5, 0.0]),
+            ("that node `conv` reads is said to be NaN on average", &[0.0, 1.0, 0.0, 0.0, f32::NAN]),
         ];
-        for (want, ranges) in cases {
+        for (want, numbers) in cases {
             let json = serde_json::to_string(&header).unwrap();
             let mut tensors = NamedTensors::new();
             for (name, tensor) in joined(&head, &[&weights], &header.parts).unwrap() {
                 let is_calibration = name == "calibration/0";
-                let changed = Tensor::from_f32(vec![ranges.len()], ranges.to_vec()).unwrap();
+                let changed = Tensor::from_f32(vec![numbers.len()], numbers.to_vec()).unwrap();
                 tensors.insert(name, if is_calibration { changed } else { tensor }).unwrap();
             }
             let digest = content_digest(&json, &tensors).to_string();

@@ -1,8 +1,9 @@
-//! The ranges of what convolutions read, seen while images run through a network in single precision.
+//! Ranges and means of what convolutions read, seen while images run through a network in single precision.
 //!
-//! Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference" (2018).
+//! Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference" (2018);
+//! Nagel et al., "Data-free quantization through weight equalization and bias correction" (2019).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use engraft_graph::{Graph, NamedTensors, Op, Shape};
 use engraft_kernels::InstructionSet;
@@ -14,15 +15,26 @@ use super::network::Network;
 use super::{Banding, Plan, PlanOptions};
 use crate::EngineError;
 
-/// For each convolution of a network, the least and the greatest of its inputs, and zero between them.
+/// For each convolution of a network the least and the greatest of its inputs, and zero between them, and the mean of each
+/// input channel.
 ///
-/// [`Precision::Int8`](crate::Precision::Int8) spreads its bytes over this range. It covers every convolution on a map of
-/// several pixels, also those that an instruction set leaves in single precision.
+/// [`Precision::Int8`](crate::Precision::Int8) spreads its bytes over the range, and makes good in the bias what rounding the
+/// weights changes about the mean. There are numbers of every convolution on a map of several pixels, also of those that an
+/// instruction set leaves in single precision.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Calibration(BTreeMap<String, [f32; 2]>);
+pub struct Calibration(BTreeMap<String, Inputs>);
+
+/// What a convolution reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Inputs {
+    /// The least and the greatest number.
+    pub range: [f32; 2],
+    /// Of each channel.
+    pub means: Vec<f32>,
+}
 
 impl Calibration {
-    /// Runs images of bytes through the network on the current rayon pool. Their order does not matter.
+    /// Runs images of bytes through the network on the current rayon pool.
     ///
     /// # Errors
     /// As [`Plan::compile`]; if an image has the wrong size, or makes the network give numbers that are not finite.
@@ -48,39 +60,49 @@ impl Calibration {
         Calibration::measure(graph, weights, isa, images, |&image| Pixels::F32(image))
     }
 
-    /// The calibration of `graph` that [`Calibration::ranges`] has written down.
+    /// The calibration of `graph` that [`Calibration::numbers`] has written down.
     ///
     /// # Errors
-    /// [`EngineError`] if there are more or fewer numbers than two for each convolution, or a range is not finite or without
-    /// zero.
-    pub fn from_ranges(graph: &Graph, ranges: &[f32]) -> Result<Calibration, EngineError> {
-        let nodes: Vec<&str> = nodes(graph).collect();
-        if ranges.len() != 2 * nodes.len() {
-            return Err(EngineError::CalibrationLen { found: ranges.len(), expected: 2 * nodes.len() });
+    /// [`EngineError`] if there are too many or too few numbers, a range is not finite or without zero, or a mean is not in its
+    /// range.
+    pub fn from_numbers(graph: &Graph, numbers: &[f32]) -> Result<Calibration, EngineError> {
+        let expected = nodes(graph).map(|(_, channels)| 2 + channels).sum();
+        if numbers.len() != expected {
+            return Err(EngineError::CalibrationLen { found: numbers.len(), expected });
         }
-        let named = nodes.into_iter().zip(ranges.chunks_exact(2)).map(|(node, range)| {
-            let found = [range[0], range[1]];
-            let is_range = found.iter().all(|x| x.is_finite()) && found[0] <= 0.0 && found[1] >= 0.0;
-            match is_range {
-                true => Ok((node.to_owned(), found)),
-                false => Err(EngineError::CalibrationRange { node: node.to_owned(), found }),
+        let mut rest = numbers;
+        let mut calibration = Calibration::default();
+        for (node, channels) in nodes(graph) {
+            let (of_node, later) = rest.split_at(2 + channels);
+            let (range, means) = ([of_node[0], of_node[1]], of_node[2..].to_vec());
+            if !range.iter().all(|x| x.is_finite()) || range[0] > 0.0 || range[1] < 0.0 {
+                return Err(EngineError::CalibrationRange { node: node.to_owned(), found: range });
             }
-        });
-        named.collect::<Result<_, _>>().map(Calibration)
+            if let Some(&found) = means.iter().find(|&&mean| !(range[0] <= mean && mean <= range[1])) {
+                return Err(EngineError::CalibrationMean { node: node.to_owned(), found, range });
+            }
+            calibration.0.insert(node.to_owned(), Inputs { range, means });
+            rest = later;
+        }
+        Ok(calibration)
     }
 
-    /// The least and the greatest input of each convolution, in the order of the graph's nodes.
+    /// The least and the greatest input of each convolution and the means of its channels, in the order of the graph's nodes.
     ///
     /// # Errors
     /// [`EngineError::NotCalibrated`] if it is not a calibration of that graph.
-    pub fn ranges(&self, graph: &Graph) -> Result<Vec<f32>, EngineError> {
-        let ranges: Result<Vec<_>, _> = nodes(graph).map(|node| self.range(node)).collect();
-        Ok(ranges?.concat())
+    pub fn numbers(&self, graph: &Graph) -> Result<Vec<f32>, EngineError> {
+        let mut numbers = Vec::new();
+        for (node, _) in nodes(graph) {
+            let Inputs { range, means } = self.inputs(node)?;
+            numbers.extend(range.iter().chain(means));
+        }
+        Ok(numbers)
     }
 
-    /// The least and the greatest input of a convolution.
-    pub(super) fn range(&self, node: &str) -> Result<[f32; 2], EngineError> {
-        self.0.get(node).copied().ok_or_else(|| EngineError::NotCalibrated { node: node.to_owned() })
+    /// What a convolution reads.
+    pub(super) fn inputs(&self, node: &str) -> Result<&Inputs, EngineError> {
+        self.0.get(node).ok_or_else(|| EngineError::NotCalibrated { node: node.to_owned() })
     }
 
     fn measure<'a, T: Sync>(
@@ -103,45 +125,70 @@ impl Calibration {
             seen
         };
         let of_images: Result<Vec<_>, _> = images.par_iter().with_max_len(1).map(of_image).collect();
-        let mut all = Calibration::default();
-        of_images?.into_iter().for_each(|seen| all.widen(seen));
-        Ok(all)
-    }
-
-    fn widen(&mut self, Calibration(other): Calibration) {
-        for (node, [low, high]) in other {
-            let range = self.0.entry(node).or_default();
-            *range = [range[0].min(low), range[1].max(high)];
-        }
+        let mut all = Seen::default();
+        of_images?.into_iter().for_each(|seen| all.add(seen));
+        Ok(all.calibration())
     }
 }
 
-/// The convolutions that have a range.
-fn nodes(graph: &Graph) -> impl Iterator<Item = &str> {
-    let has_range = |node: &&engraft_graph::Node| {
-        let reads_map = |shape| matches!(shape, Shape::Map { height, width, .. } if height * width > 1);
-        matches!(node.op, Op::Conv2d(_) | Op::Dense(_)) && reads_map(graph.node(node.inputs[0]).shape)
-    };
-    graph.nodes().iter().filter(has_range).map(|node| &*node.name)
+/// What convolutions have read.
+#[derive(Default)]
+struct Seen(BTreeMap<String, SeenInputs>);
+
+/// What a convolution has read.
+struct SeenInputs {
+    range: [f32; 2],
+    /// Of each channel.
+    sums: Vec<f64>,
+    pixels: usize,
+}
+
+impl Seen {
+    fn add(&mut self, Seen(other): Seen) {
+        for (node, of_other) in other {
+            let Some(inputs) = self.0.get_mut(&node) else {
+                self.0.insert(node, of_other);
+                continue;
+            };
+            let [low, high] = of_other.range;
+            inputs.range = [inputs.range[0].min(low), inputs.range[1].max(high)];
+            inputs.sums.iter_mut().zip(of_other.sums).for_each(|(sum, other)| *sum += other);
+            inputs.pixels += of_other.pixels;
+        }
+    }
+
+    fn calibration(self) -> Calibration {
+        let inputs = |SeenInputs { range: [low, high], sums, pixels }| {
+            let mean = |sum: f64| ((sum / pixels as f64) as f32).clamp(low, high);
+            Inputs { range: [low, high], means: sums.into_iter().map(mean).collect() }
+        };
+        Calibration(self.0.into_iter().map(|(node, seen)| (node, inputs(seen))).collect())
+    }
+}
+
+/// The convolutions on maps of several pixels, with their input channels.
+fn nodes(graph: &Graph) -> impl Iterator<Item = (&str, usize)> {
+    graph.nodes().iter().filter(|node| matches!(node.op, Op::Conv2d(_) | Op::Dense(_))).filter_map(|node| {
+        match graph.node(node.inputs[0]).shape {
+            Shape::Map { height, width, channels } if height * width > 1 => Some((&*node.name, channels)),
+            _ => None,
+        }
+    })
 }
 
 impl super::Worker {
     /// Runs all steps for one image, each in a chain of its own, and sees what convolutions read.
-    fn run_watched(
-        &mut self,
-        network: &Network,
-        image: Pixels,
-        graph: &Graph,
-    ) -> Result<Calibration, EngineError> {
-        let mut seen = Calibration::default();
-        let watched: std::collections::HashSet<&str> = nodes(graph).collect();
+    fn run_watched(&mut self, network: &Network, image: Pixels, graph: &Graph) -> Result<Seen, EngineError> {
+        let mut seen = Seen::default();
+        let watched: HashSet<&str> = nodes(graph).map(|(node, _)| node).collect();
         for chain in &network.chains {
             let step = &network.steps[chain.steps.start];
             if let (Some(view), true) = (step.inputs.first(), watched.contains(&*step.node)) {
                 let (layout, slot) = (network.values[view.value.0], network.slots[view.value.0]);
-                let range = range_of(&layout, &self.slots[slot]);
-                let range = range.ok_or_else(|| EngineError::NotFiniteInputs { node: step.node.clone() })?;
-                seen.0.insert(step.node.clone(), range);
+                let inputs = look_at(&layout, &self.slots[slot]);
+                let inputs =
+                    inputs.ok_or_else(|| EngineError::NotFiniteInputs { node: step.node.clone() })?;
+                seen.0.insert(step.node.clone(), inputs);
             }
             self.run_chain(network, chain, image, 1);
         }
@@ -149,18 +196,21 @@ impl super::Worker {
     }
 }
 
-/// The least and the greatest number of a map, and zero, unless one is not finite.
-fn range_of(layout: &Layout, buffer: &[f32]) -> Option<[f32; 2]> {
+/// The least and the greatest number of a map, and zero, and the sums of its channels, unless a number is not finite.
+fn look_at(layout: &Layout, buffer: &[f32]) -> Option<SeenInputs> {
     let [mut low, mut high] = [0.0_f32; 2];
+    let mut sums = vec![0.0; layout.channels];
     for row in 0..layout.height {
         let start = layout.row_start(row) + layout.border.left * layout.pixel_len;
-        let row = &buffer[start..][..layout.width * layout.pixel_len];
-        for &x in row.chunks_exact(layout.pixel_len).flat_map(|pixel| &pixel[..layout.channels]) {
-            if !x.is_finite() {
-                return None;
+        for pixel in buffer[start..][..layout.width * layout.pixel_len].chunks_exact(layout.pixel_len) {
+            for (sum, &x) in sums.iter_mut().zip(pixel) {
+                if !x.is_finite() {
+                    return None;
+                }
+                (low, high) = (low.min(x), high.max(x));
+                *sum += f64::from(x);
             }
-            (low, high) = (low.min(x), high.max(x));
         }
     }
-    Some([low, high])
+    Some(SeenInputs { range: [low, high], sums, pixels: layout.height * layout.width })
 }

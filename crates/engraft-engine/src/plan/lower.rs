@@ -12,6 +12,7 @@ use engraft_kernels::{
 };
 
 use super::affine::Affine;
+use super::calibration::Inputs;
 use super::chain;
 use super::fuse::{Abilities, Consumers, Fused, affine_of};
 use super::kernel::{Ending, Kernel};
@@ -340,14 +341,20 @@ impl<'a> Lowering<'a> {
             }
             Precision::Int8 if matrix.rows > PackedInt8Matrix::MOST_ROWS => None,
             Precision::Int8 => {
-                let [low, high] = self.calibration.range(&node.name)?;
+                let &Inputs { range: [low, high], ref means } = self.calibration.inputs(&node.name)?;
+                let channels = matrix.rows / taps;
+                if means.len() != channels {
+                    return Err(EngineError::CalibrationLen { found: means.len(), expected: channels });
+                }
                 let scaled = values.iter().zip(scale.iter().cycle()).map(|(value, scale)| value * scale);
                 // A byte cannot say that a number is none.
                 if !scaled.chain(bias.iter().copied()).all(f32::is_finite) {
                     return Err(EngineError::NotFinite { node: node.name.clone() });
                 }
                 let (unit, input) = (Int8Unit::best(self.isa), ByteScale::covering(low, high));
-                Some(RoundedMatrix::Int8(PackedInt8Matrix::pack(unit, input, taps, matrix, scale, bias)))
+                Some(RoundedMatrix::Int8(PackedInt8Matrix::pack(
+                    unit, input, means, taps, matrix, scale, bias,
+                )))
             }
         })
     }

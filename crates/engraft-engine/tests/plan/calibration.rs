@@ -1,4 +1,4 @@
-//! Ranges of inputs: what is seen, what is written down, and what cannot be.
+//! Ranges and means of inputs: what is seen, what is written down, and what cannot be.
 
 use engraft_engine::{Calibration, EngineError, Plan, PlanOptions, Precision};
 use engraft_graph::{Activation, Graph, GraphBuilder, NamedTensors, Padding, Tensor};
@@ -35,15 +35,20 @@ fn features(plan: &Plan, image: &[u8]) -> Vec<f32> {
 }
 
 #[test]
-fn ranges_are_those_of_all_images_in_any_order() {
+fn ranges_and_means_are_those_of_all_images() {
     let (graph, weights) = two_convolutions();
     let (dark, light) = (vec![3; 108], vec![200; 108]);
-    let ranges = |images: &[&[u8]]| measured(&graph, &weights, images).ranges(&graph).unwrap();
-    let [of_dark, of_light, of_both] = [&[&dark[..]][..], &[&light], &[&dark, &light]].map(ranges);
-    assert_eq!((&of_dark[..2], &of_light[..2], of_dark.len()), (&[0.0, 3.0][..], &[0.0, 200.0][..], 4));
-    assert_eq!((of_both[2], of_both[3]), (0.0, of_dark[3].max(of_light[3])));
-    assert!(of_light[3] > of_dark[3], "{of_light:?} {of_dark:?}");
-    assert_eq!(of_both, ranges(&[&light, &dark]));
+    let numbers = |images: &[&[u8]]| measured(&graph, &weights, images).numbers(&graph).unwrap();
+    let [of_dark, of_light, of_both] = [&[&dark[..]][..], &[&light], &[&dark, &light]].map(numbers);
+    // Of each convolution a range, then the means of 3 and of 16 channels.
+    assert_eq!((&of_dark[..5], of_dark.len()), (&[0.0, 3.0, 3.0, 3.0, 3.0][..], 5 + 18));
+    assert_eq!(of_light[..5], [0.0, 200.0, 200.0, 200.0, 200.0]);
+    assert_eq!(of_both[..5], [0.0, 200.0, 101.5, 101.5, 101.5]);
+    assert_eq!((of_both[5], of_both[6]), (0.0, of_dark[6].max(of_light[6])));
+    assert!(of_light[6] > of_dark[6], "{of_light:?} {of_dark:?}");
+    let halves = of_dark[7..].iter().zip(&of_light[7..]).map(|(dark, light)| (dark + light) / 2.0);
+    assert_close(&of_both[7..], &halves.collect::<Vec<_>>(), Tolerance { abs: 0.0, rel: 1e-6 });
+    assert_eq!(of_both, numbers(&[&light, &dark]));
     // As many images as there are threads, and as floats.
     let images: Vec<Vec<u8>> = (0..9).map(|seed| noise_u8(seed, 108)).collect();
     let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
@@ -57,11 +62,11 @@ fn ranges_are_those_of_all_images_in_any_order() {
 }
 
 #[test]
-fn ranges_that_are_written_down_give_the_same_plan() {
+fn numbers_that_are_written_down_give_the_same_plan() {
     let (graph, weights) = two_convolutions();
     let image = noise_u8(1, 108);
     let calibration = measured(&graph, &weights, &[&image]);
-    let read = Calibration::from_ranges(&graph, &calibration.ranges(&graph).unwrap()).unwrap();
+    let read = Calibration::from_numbers(&graph, &calibration.numbers(&graph).unwrap()).unwrap();
     assert_eq!(read, calibration);
     let plan = Plan::compile_calibrated(&graph, &weights, &int8(), &read).unwrap();
     let single = Plan::compile(&graph, &weights, &PlanOptions::new(InstructionSet::best())).unwrap();
@@ -103,7 +108,7 @@ fn images_without_anything_in_them_and_dead_channels_do_no_harm() {
     for images in [&[][..], &[&[0; 108][..]]] {
         let calibration = measured(&graph, &weights, images);
         if let [_] = images {
-            assert_eq!(calibration.ranges(&graph).unwrap(), [0.0; 4]);
+            assert_eq!(calibration.numbers(&graph).unwrap(), [0.0; 23]);
             let plan = Plan::compile_calibrated(&graph, &weights, &int8(), &calibration).unwrap();
             assert!(features(&plan, &noise_u8(1, 108)).iter().all(|x| x.is_finite()));
         } else {
@@ -122,15 +127,24 @@ fn calibrations_that_cannot_be_are_errors() {
     let error = Plan::compile(&graph, &weights, &int8()).err().unwrap();
     let text = "node `second` has no range of inputs for int8, expected a calibration with images";
     assert_eq!(error.to_string(), text);
-    assert!(Calibration::default().ranges(&graph).is_err());
-    let from = |ranges: &[f32]| Calibration::from_ranges(&graph, ranges).unwrap_err().to_string();
-    assert_eq!(from(&[0.0; 3]), "the calibration for int8 has 3 numbers, expected 4");
-    assert_eq!(from(&[]), "the calibration for int8 has 0 numbers, expected 4");
+    assert!(Calibration::default().numbers(&graph).is_err());
+    let from = |numbers: &[f32]| Calibration::from_numbers(&graph, numbers).unwrap_err().to_string();
+    assert_eq!(from(&[0.0; 4]), "the calibration for int8 has 4 numbers, expected 23");
+    assert_eq!(from(&[]), "the calibration for int8 has 0 numbers, expected 23");
     for [low, high] in [[f32::NAN, 1.0], [0.0, f32::INFINITY], [1.0, 2.0], [-2.0, -1.0], [1.0, -1.0]] {
         let want = format!(
             "the inputs of node `second` are said to be from {low} to {high}, expected finite limits around zero"
         );
-        assert_eq!(from(&[0.0, 1.0, low, high]), want);
+        let mut numbers = [0.0; 23];
+        [numbers[1], numbers[5], numbers[6]] = [1.0, low, high];
+        assert_eq!(from(&numbers), want);
+    }
+    for mean in [f32::NAN, 3.5, -0.5] {
+        let want =
+            format!("a channel that node `second` reads is said to be {mean} on average, expected 0 to 3");
+        let mut numbers = [0.0; 23];
+        [numbers[6], numbers[22]] = [3.0, mean];
+        assert_eq!(from(&numbers), want);
     }
     let isa = InstructionSet::best();
     let error = Calibration::measure_u8(&graph, &weights, isa, &[&[0; 107]]).unwrap_err();

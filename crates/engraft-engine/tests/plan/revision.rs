@@ -12,10 +12,11 @@ use engraft_testing::noise_u8;
 use super::{compiled, nets, winograd};
 
 /// The revision that the digests belong to.
-const REVISION: &str = "engraft-engine 6";
+const REVISION: &str = "engraft-engine 7";
 
 /// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
-/// NEON come from an emulator.
+/// NEON come from an emulator, that of AVX-512 in int8 from the portable arithmetic in vectors of sixteen with products and sums
+/// rounded once, which gives the other two as well.
 const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx512", "f32", 0x66b3_426b_6cf8_0a2d),
     ("avx2", "f32", 0x53ed_3390_001b_cc9b),
@@ -25,10 +26,10 @@ const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx2", "bf16 by single", 0x81b3_a45c_1597_364d),
     ("neon", "bf16 by single", 0xb049_2ccc_51dc_ea97),
     ("portable", "bf16 by single", 0xfe0b_cb86_4f50_f7d3),
-    ("avx512", "int8 by avx512_vnni", 0xf8ae_749a_cd67_551f),
-    ("avx2", "int8 by plain", 0x90f0_98ff_de80_b695),
+    ("avx512", "int8 by avx512_vnni", 0xe4da_28e2_be42_d590),
+    ("avx2", "int8 by plain", 0x6ec9_47a7_a967_9c54),
     ("neon", "int8 by plain", 0x0596_269b_7c44_7aba),
-    ("portable", "int8 by plain", 0x3fa4_6723_5362_0d63),
+    ("portable", "int8 by plain", 0x291c_9d57_dd58_0ab9),
 ];
 
 #[test]

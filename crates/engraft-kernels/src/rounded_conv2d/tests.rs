@@ -111,7 +111,9 @@ impl Case {
         let matrix = MatrixView::row_major(&values, self.sum_len(), self.columns);
         let input_scale = ByteScale::covering(-(zero as f32) * step, (255 - zero) as f32 * step);
         let taps = self.kernel[0] * self.kernel[1];
-        let weights = PackedInt8Matrix::pack(unit, input_scale, taps, matrix, &scale, &bias);
+        // Weights that are whole steps lose nothing that the bias would have to make good.
+        let means = noise(6, self.channels);
+        let weights = PackedInt8Matrix::pack(unit, input_scale, &means, taps, matrix, &scale, &bias);
         let got = self.run(&RoundedMatrix::Int8(weights), unit.isa(), [&input, &residual], clamp);
         assert!(got == want, "{} {}, {self:?}: {got:?}, expected {want:?}", unit.isa().name(), unit.name());
     }
@@ -207,7 +209,7 @@ fn bytes_are_the_nearest_ones_and_limited() {
         for unit in Int8Unit::available(isa) {
             let scale = ByteScale::covering(-3.0 * step, 252.0 * step);
             let matrix = MatrixView::row_major(&[127.0], 1, 1);
-            let weights = PackedInt8Matrix::pack(unit, scale, 1, matrix, &[1.0], &[0.0]);
+            let weights = PackedInt8Matrix::pack(unit, scale, &[0.0], 1, matrix, &[1.0], &[0.0]);
             let pixel_len = isa.padded(1);
             let mut got = vec![f32::NAN; input.len() * pixel_len];
             RoundedConv2d {
@@ -226,6 +228,39 @@ fn bytes_are_the_nearest_ones_and_limited() {
             .run(&mut [0; 1000], &mut got);
             let got: Vec<f32> = got.iter().step_by(pixel_len).map(|x| x / (127.0 * step) + 3.0).collect();
             assert_eq!(got, bytes.map(|byte| byte as f32), "{} {}", isa.name(), unit.name());
+        }
+    }
+}
+
+#[test]
+fn what_rounding_the_weights_takes_off_a_mean_input_is_made_good() {
+    let case = Case::new([3, 3], 20, 3, 1, 10);
+    let values = noise(1, case.sum_len() * case.columns);
+    let bias = noise(2, case.columns);
+    let matrix = MatrixView::row_major(&values, case.sum_len(), case.columns);
+    // A byte each, so that inputs lose nothing.
+    let means: Vec<f32> = (0..case.channels).map(|channel| channel as f32 * 0.25).collect();
+    let input: Vec<f32> = means.iter().copied().cycle().take(9 * case.channels).collect();
+    let sum = |column: usize| {
+        let product =
+            |(row, x): (usize, &f32)| f64::from(*x) * f64::from(values[row * case.columns + column]);
+        f64::from(bias[column]) + input.iter().enumerate().map(product).sum::<f64>()
+    };
+    let want: Vec<f32> = (0..case.columns).map(|column| sum(column) as f32).collect();
+    for isa in InstructionSet::available() {
+        for unit in Int8Unit::available(isa) {
+            let run = |means: &[f32]| {
+                let scale = ByteScale::covering(0.0, 255.0 * 0.25);
+                let ones = vec![1.0; case.columns];
+                let weights = PackedInt8Matrix::pack(unit, scale, means, 9, matrix, &ones, &bias);
+                let residual = vec![0.0; case.columns];
+                case.run(&RoundedMatrix::Int8(weights), isa, [&input, &residual], None)
+            };
+            assert_close(&run(&means), &want, Tolerance::abs(1e-3));
+            let uncorrected = run(&vec![0.0; case.channels]);
+            let most =
+                uncorrected.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
+            assert!(most > 0.1, "rounding shows in {uncorrected:?}, expected {want:?}");
         }
     }
 }

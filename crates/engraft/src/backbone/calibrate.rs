@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::{Backbone, BackbonePart};
 use crate::{Error, skipped};
 
-/// Most images that ranges are measured on. They run in single precision, so that more would cost what int8 gains.
+/// Most images that inputs are measured on. They run in single precision, so that more would cost what int8 gains.
 pub(crate) const CALIBRATION_IMAGES: usize = 64;
 
 /// Memory of images while they are decoded, in bytes.
@@ -50,7 +50,7 @@ impl Backbone {
         })
     }
 
-    /// The same backbone in int8, by the ranges that `measure` finds for each network.
+    /// The same backbone in int8, by what `measure` finds for each network.
     pub(crate) fn calibrated(
         self,
         measure: impl Fn(&BackbonePart) -> Result<Calibration, EngineError>,

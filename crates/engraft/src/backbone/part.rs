@@ -31,7 +31,7 @@ pub(crate) struct BackbonePart {
     pub graph: Graph,
     pub weights: NamedTensors,
     pub plan: Plan,
-    /// The ranges that int8 needs, where they were measured.
+    /// What int8 needs to know of inputs, where it was measured.
     pub calibration: Option<Calibration>,
     /// What is done to the values of an image before; else the network takes its levels, 0..255.
     pub standardizer: Option<Standardizer>,
@@ -69,9 +69,9 @@ impl BackbonePart {
         calibration: Option<Calibration>,
     ) -> Result<BackbonePart, EngineError> {
         let options = PlanOptions { precision, ..PlanOptions::from_env()? };
-        let ranges = calibration.as_ref();
+        let known = calibration.as_ref();
         let plan =
-            Plan::compile_calibrated(&graph, &weights, &options, ranges.unwrap_or(&Calibration::default()))?;
+            Plan::compile_calibrated(&graph, &weights, &options, known.unwrap_or(&Calibration::default()))?;
         Ok(BackbonePart { info, graph, weights, plan, calibration, standardizer: None })
     }
 
@@ -86,7 +86,7 @@ impl BackbonePart {
         Ok(part.standardized(self.standardizer))
     }
 
-    /// The same network in int8, by the ranges that it has for some images.
+    /// The same network in int8, by what it reads for some images.
     pub fn calibrated(self, calibration: Calibration) -> Result<BackbonePart, EngineError> {
         BackbonePart { calibration: Some(calibration), ..self }.at_precision(Precision::Int8)
     }
@@ -136,13 +136,13 @@ impl BackbonePart {
         FeatureNetwork { plan, standardizer, space: self.feature_space(stored) }
     }
 
-    /// The precision, and what it was calibrated by: other ranges give other features.
+    /// The precision, and what it was calibrated by: other numbers give other features.
     fn precision_key(&self) -> String {
         let name = self.plan.precision_name();
         match &self.calibration {
             Some(calibration) if self.plan.precision() == Precision::Int8 => {
-                let ranges = calibration.ranges(&self.graph).expect("a plan in int8 has all ranges");
-                format!("{name}, calibrated {}", Digest::of_floats(&ranges))
+                let numbers = calibration.numbers(&self.graph).expect("a plan in int8 has all numbers");
+                format!("{name}, calibrated {}", Digest::of_floats(&numbers))
             }
             _ => name,
         }

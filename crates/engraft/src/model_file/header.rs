@@ -51,7 +51,7 @@ pub(crate) struct StoredPart {
     /// What is done to the values of an image before, without the directions of whitening, which are a tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standardizer: Option<Standardizer>,
-    /// The ranges that int8 needs, which are a tensor.
+    /// What int8 needs to know of inputs, which is a tensor.
     #[serde(skip)]
     pub calibration: Option<Calibration>,
 }
@@ -89,11 +89,11 @@ impl Header {
         }
     }
 
-    /// Takes in what the file holds as tensors: the ranges of the inputs of each network's convolutions, where it has them.
-    pub fn set_calibrations(&mut self, ranges: Vec<Option<Vec<f32>>>) -> Result<(), ModelProblem> {
-        for (part, ranges) in self.parts.iter_mut().zip(ranges) {
+    /// Takes in what the file holds as tensors: the numbers of each network's calibration, where it has one.
+    pub fn set_calibrations(&mut self, calibrations: Vec<Option<Vec<f32>>>) -> Result<(), ModelProblem> {
+        for (part, numbers) in self.parts.iter_mut().zip(calibrations) {
             part.calibration =
-                ranges.map(|ranges| Calibration::from_ranges(&part.graph, &ranges)).transpose()?;
+                numbers.map(|numbers| Calibration::from_numbers(&part.graph, &numbers)).transpose()?;
         }
         Ok(())
     }

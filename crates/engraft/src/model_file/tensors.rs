@@ -27,8 +27,8 @@ pub struct Split {
     pub weights: Vec<NamedTensors>,
     /// The directions of whitening before each network; of networks without it they are empty.
     pub directions: Vec<Vec<f32>>,
-    /// The ranges of the inputs of each network's convolutions; none of networks that were not calibrated.
-    pub ranges: Vec<Option<Vec<f32>>>,
+    /// The numbers of each network's calibration; none of networks that were not calibrated.
+    pub calibrations: Vec<Option<Vec<f32>>>,
 }
 
 /// All tensors of a model.
@@ -44,8 +44,8 @@ pub fn joined(
             tensors.insert(format!("{WHITENING}{index}"), tensor)?;
         }
         if let Some(calibration) = &part.calibration {
-            let ranges = calibration.ranges(&part.graph)?;
-            let tensor = Tensor::from_f32(vec![ranges.len() / 2, 2], ranges)?;
+            let numbers = calibration.numbers(&part.graph)?;
+            let tensor = Tensor::from_f32(vec![numbers.len()], numbers)?;
             tensors.insert(format!("{CALIBRATION}{index}"), tensor)?;
         }
     }
@@ -61,7 +61,7 @@ pub fn joined(
 pub fn split(tensors: NamedTensors, parts: &[StoredPart]) -> Result<Split, ModelProblem> {
     let mut weights = vec![NamedTensors::new(); parts.len()];
     let mut directions = vec![Vec::new(); parts.len()];
-    let mut ranges = vec![None; parts.len()];
+    let mut calibrations = vec![None; parts.len()];
     let whitens = |index: &usize| {
         parts.get(*index).is_some_and(|part| part.standardizer.as_ref().is_some_and(Standardizer::whitens))
     };
@@ -74,14 +74,14 @@ pub fn split(tensors: NamedTensors, parts: &[StoredPart]) -> Result<Split, Model
         } else if let Some(index) =
             name.strip_prefix(CALIBRATION).and_then(number).filter(|index| *index < parts.len())
         {
-            ranges[index] = Some(tensor.to_f32().into_owned());
+            calibrations[index] = Some(tensor.to_f32().into_owned());
         } else if let Some(role) = name.strip_prefix(HEAD) {
             head.insert(role.to_owned(), tensor.to_f32().into_owned());
         } else {
             return Err(ModelProblem::Header(format!("unknown tensor `{name}`")));
         }
     }
-    Ok(Split { head: head_of(head)?, weights, directions, ranges })
+    Ok(Split { head: head_of(head)?, weights, directions, calibrations })
 }
 
 /// Identifies a model's whole content: the header and every tensor.
