@@ -34,7 +34,7 @@ pub(super) struct Inputs {
 }
 
 impl Calibration {
-    /// Runs images of bytes through the network on the current rayon pool.
+    /// Runs images of bytes through the network on the current rayon pool. Their order decides the last bits of means at most.
     ///
     /// # Errors
     /// As [`Plan::compile`]; if an image has the wrong size, or makes the network give numbers that are not finite.

@@ -146,6 +146,14 @@ fn calibrations_that_cannot_be_are_errors() {
         [numbers[6], numbers[22]] = [3.0, mean];
         assert_eq!(from(&numbers), want);
     }
+    // Of a network whose convolution has the same name and fewer channels.
+    let mut net = GraphBuilder::new();
+    let image = net.input("image", [6, 6, 3]).unwrap();
+    let x = net.conv2d("second", image, 5, 3, 1, Padding::Same).unwrap();
+    let other = net.finish(x).unwrap();
+    let of_other = Calibration::from_numbers(&other, &[0.0; 5]).unwrap();
+    let error = Plan::compile_calibrated(&graph, &weights, &int8(), &of_other).err().unwrap();
+    assert_eq!(error, EngineError::CalibrationLen { found: 3, expected: 16 });
     let isa = InstructionSet::best();
     let error = Calibration::measure_u8(&graph, &weights, isa, &[&[0; 107]]).unwrap_err();
     assert_eq!(error, EngineError::ImageLen { index: 0, found: 107, expected: 108 });
