@@ -139,9 +139,9 @@ impl Plan {
         }
     }
 
-    /// Whether the processor has instructions for the precision; without them it is slower than single precision, or not faster.
-    pub fn has_instructions_for_precision(&self) -> bool {
-        self.network.precision.unit(self.network.isa).is_none_or(|(_, has_instructions)| has_instructions)
+    /// Whether the precision makes this processor faster; if not, single precision may be as fast or faster.
+    pub fn gains_from_precision(&self) -> bool {
+        self.network.precision.unit(self.network.isa).is_none_or(|(_, is_faster)| is_faster)
     }
 
     /// Buffers for one run at a time. A thread that runs many images keeps one.

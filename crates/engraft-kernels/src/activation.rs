@@ -47,6 +47,25 @@ impl Activation {
             isa.call(Activate { activation: self, values: &mut row[..len] });
         }
     }
+
+    /// The same where the vectors of a row may lie apart; `strides` are the elements between rows and between vectors. If
+    /// those do not follow each other, `len` must be a multiple of their length.
+    #[inline(always)]
+    pub(crate) fn apply_to_vectors<I: Isa>(
+        self,
+        isa: I,
+        values: &mut [f32],
+        count: usize,
+        [row_stride, vector_stride]: [usize; 2],
+        len: usize,
+    ) {
+        if vector_stride == I::LANES {
+            return self.apply_to_rows(isa, values, count, row_stride, len);
+        }
+        for vector in 0..len / I::LANES {
+            self.apply_to_rows(isa, &mut values[vector * vector_stride..], count, row_stride, I::LANES);
+        }
+    }
 }
 
 /// An activation that is known when the loop over the elements is compiled. (A closure would stay a function without the

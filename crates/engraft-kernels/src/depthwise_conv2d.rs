@@ -52,6 +52,17 @@ impl PackedDepthwise {
     }
 }
 
+/// Where the elements of a map lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapStrides {
+    /// Elements between neighbouring rows.
+    pub row: usize,
+    /// Elements between neighbouring pixels of a row.
+    pub pixel: usize,
+    /// Elements between neighbouring vectors of channels of a pixel: those of a vector where they follow each other.
+    pub vector: usize,
+}
+
 /// `output = activation(clamp(depthwise(input) + bias))` for a rectangle of output pixels. There is no padding: the input holds all
 /// windows, zeros included. Pixels of input and output are padded to whole vectors.
 #[derive(Clone, Copy)]
@@ -60,14 +71,14 @@ pub struct DepthwiseConv2d<'a> {
     pub weights: &'a PackedDepthwise,
     /// Starts at the window of the first output pixel.
     pub input: &'a [f32],
-    /// Elements between rows and between neighbouring pixels of the input.
-    pub input_strides: [usize; 2],
+    /// Where the elements of the input lie.
+    pub input_strides: MapStrides,
     /// Vertical and horizontal stride, in pixels.
     pub strides: [usize; 2],
     /// Rows and columns of output pixels.
     pub size: [usize; 2],
-    /// Elements between rows and between neighbouring pixels of the output.
-    pub output_strides: [usize; 2],
+    /// Where the elements of the output lie.
+    pub output_strides: MapStrides,
     /// Limits the output.
     pub clamp: Option<Clamp>,
     /// Applied last.
@@ -100,27 +111,27 @@ impl SimdOp for DepthwiseInto<'_> {
         let [height, width] = layer.size;
         let band_rows = BAND_PIXELS.div_ceil(width.max(1));
         for first_row in (0..height).step_by(band_rows) {
-            let input = &layer.input[first_row * layer.strides[0] * layer.input_strides[0]..];
-            let output = &mut output[first_row * layer.output_strides[0]..];
+            let (from, to) = (layer.input_strides, layer.output_strides);
+            let input = &layer.input[first_row * layer.strides[0] * from.row..];
+            let output = &mut output[first_row * to.row..];
             for (block, packed) in weights.values.chunks_exact(block_len).enumerate() {
                 DepthwiseTiles {
-                    input: &input[block * I::LANES..],
-                    input_strides: layer.input_strides,
+                    input: &input[block * from.vector..],
+                    input_strides: [from.row, from.pixel],
                     weights: packed,
                     kernel: weights.kernel,
                     strides: layer.strides,
                     size: [band_rows.min(height - first_row), width],
-                    output: &mut output[block * I::LANES..],
-                    output_strides: layer.output_strides,
+                    output: &mut output[block * to.vector..],
+                    output_strides: [to.row, to.pixel],
                     clamp: layer.clamp,
                 }
                 .run(isa);
             }
             if let Some(activation) = layer.activation {
                 let channels = weights.values.len() / block_len * I::LANES;
-                let [row_stride, pixel_stride] = layer.output_strides;
-                for row in output.chunks_mut(row_stride).take(band_rows.min(height - first_row)) {
-                    activation.apply_to_rows(isa, row, width, pixel_stride, channels);
+                for row in output.chunks_mut(to.row).take(band_rows.min(height - first_row)) {
+                    activation.apply_to_vectors(isa, row, width, [to.pixel, to.vector], channels);
                 }
             }
         }
@@ -180,15 +191,67 @@ mod tests {
             DepthwiseConv2d {
                 weights: &weights,
                 input: &input,
-                input_strides: [self.size[1] * pixel, pixel],
+                input_strides: MapStrides { row: self.size[1] * pixel, pixel, vector: isa.lanes() },
                 strides: self.strides,
                 size: self.out(),
-                output_strides: [self.out()[1] * pixel, pixel],
+                output_strides: MapStrides { row: self.out()[1] * pixel, pixel, vector: isa.lanes() },
                 clamp: Some(Clamp::RELU6),
                 activation: None,
             }
             .run(&mut got);
             assert_close(&got, &want, Tolerance { abs: 1e-5, rel: 1e-5 });
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_a_pixel_may_lie_apart() {
+        for isa in InstructionSet::available() {
+            let (lanes, vectors, [height, width]) = (isa.lanes(), 3, [6, 9]);
+            let channels = vectors * lanes;
+            let packed = PackedDepthwise::pack(isa, [3, 3], channels, &noise(1, 9 * channels), None, None);
+            let together = |width| MapStrides { row: width * channels, pixel: channels, vector: lanes };
+            let apart = |width| MapStrides { row: width * channels, pixel: lanes, vector: width * lanes };
+            let input = noise(2, height * width * channels);
+            let mut input_apart = vec![f32::NAN; input.len()];
+            regroup(&input, together(width), &mut input_apart, apart(width), [height, width, vectors], lanes);
+            let [rows, columns] = [height - 2, width - 2];
+            let run = |input: &[f32], input_strides, output_strides| {
+                let mut output = vec![f32::NAN; rows * columns * channels];
+                DepthwiseConv2d {
+                    weights: &packed,
+                    input,
+                    input_strides,
+                    strides: [1, 1],
+                    size: [rows, columns],
+                    output_strides,
+                    clamp: None,
+                    activation: Some(Activation::Silu),
+                }
+                .run(&mut output);
+                output
+            };
+            let want = run(&input, together(width), together(columns));
+            let got_apart = run(&input_apart, apart(width), apart(columns));
+            let mut got = vec![f32::NAN; want.len()];
+            regroup(&got_apart, apart(columns), &mut got, together(columns), [rows, columns, vectors], lanes);
+            assert_eq!(got, want, "{}", isa.name());
+        }
+    }
+
+    /// Copies a map of `[rows, columns, vectors]` from one place to another.
+    fn regroup(
+        from: &[f32],
+        from_strides: MapStrides,
+        to: &mut [f32],
+        to_strides: MapStrides,
+        [rows, columns, vectors]: [usize; 3],
+        lanes: usize,
+    ) {
+        for at in 0..rows * columns * vectors {
+            let (row, column, vector) = (at / vectors / columns, at / vectors % columns, at % vectors);
+            let place =
+                |strides: MapStrides| row * strides.row + column * strides.pixel + vector * strides.vector;
+            to[place(to_strides)..][..lanes].copy_from_slice(&from[place(from_strides)..][..lanes]);
         }
     }
 

@@ -83,6 +83,9 @@ pub struct Gemm<'a> {
     pub output_layout: RowLayout,
     /// Columns to store: those of the weights, or those padded to whole vectors, the rest being zero before the residual.
     pub output_columns: usize,
+    /// Elements between the vectors of an output row, where they do not follow each other; then all columns must be whole
+    /// vectors.
+    pub output_vector_stride: Option<usize>,
     /// Added to the output; has as many columns.
     pub residual: Option<Residual<'a>>,
     /// Limits the output.
@@ -219,7 +222,8 @@ impl Block {
             return (SMALL_BLOCK_ELEMENTS / sum_len).next_multiple_of(BLOCK_ROWS).max(BLOCK_ROWS);
         }
         // Neighbouring windows share what they read.
-        let row_len = gemm.input_layout.row_stride.clamp(1, sum_len);
+        let overlap = gemm.input_layout.row_stride < gemm.segments.len;
+        let row_len = if overlap { gemm.input_layout.row_stride.max(1) } else { sum_len };
         (LARGE_BLOCK_ELEMENTS / row_len).max(BLOCK_ROWS)
     }
 
@@ -244,6 +248,7 @@ impl Block {
         output: &mut [f32],
     ) {
         let width = panel.vectors * I::LANES;
+        let vector_stride = gemm.output_vector_stride.unwrap_or(I::LANES);
         let weights = &gemm.weights.values()[panel.start + part.first * width..];
         let (weights, following) = weights.split_at((1 + part.len()) * width);
         let following = if following.is_empty() { next.values() } else { following };
@@ -259,8 +264,10 @@ impl Block {
             columns: width.min(gemm.output_columns - panel.first_column),
             run_count: self.run_count,
             run_len: self.run_len,
-            output: &mut output[self.offset(gemm.output_layout) + panel.first_column..],
+            output: &mut output
+                [self.offset(gemm.output_layout) + panel.first_column / I::LANES * vector_stride..],
             output_layout: gemm.output_layout,
+            output_vector_stride: vector_stride,
             residual: gemm.residual.filter(|_| is_last).map(|Residual { values, layout }| {
                 let values = &values[self.offset(layout) + panel.first_column..];
                 Residual { values, layout }
@@ -274,10 +281,11 @@ impl Block {
     /// Applies a function to the block's output, which is still in the cache.
     #[inline(always)]
     fn activate<I: Isa>(&self, isa: I, activation: Activation, gemm: &Gemm, output: &mut [f32]) {
-        let (layout, columns) = (gemm.output_layout, gemm.output_columns);
+        let layout = gemm.output_layout;
+        let strides = [layout.row_stride, gemm.output_vector_stride.unwrap_or(I::LANES)];
         for run in self.first_run..self.first_run + self.run_count {
             let rows = &mut output[layout.offset(run, self.first_row)..];
-            activation.apply_to_rows(isa, rows, self.run_len, layout.row_stride, columns);
+            activation.apply_to_vectors(isa, rows, self.run_len, strides, gemm.output_columns);
         }
     }
 }
@@ -358,6 +366,7 @@ mod tests {
                 run_len: out_width,
                 output_layout,
                 output_columns: self.columns,
+                output_vector_stride: None,
                 residual: Some(Residual { values: &residual, layout: output_layout }),
                 clamp: Some(Clamp::RELU6),
                 activation: None,
@@ -389,6 +398,44 @@ mod tests {
     }
 
     #[test]
+    fn the_vectors_of_a_row_may_lie_apart() {
+        for isa in InstructionSet::available() {
+            // The sums are long enough for several parts.
+            let (rows, sum_len, vectors, lanes) = (29, 900, 5, isa.lanes());
+            let columns = vectors * lanes;
+            let (input, weights) = (noise(1, rows * sum_len), noise(2, sum_len * columns));
+            let matrix = MatrixView::row_major(&weights, sum_len, columns);
+            let (weights, residual) = (PackedMatrix::pack(isa, matrix, None, None), noise(3, rows * columns));
+            let rows_of = |row_stride| RowLayout { run_stride: 0, row_stride };
+            let run = |row_stride, output_vector_stride| {
+                let mut output = vec![f32::NAN; rows * columns];
+                Gemm {
+                    weights: &weights,
+                    input: &input,
+                    input_layout: rows_of(sum_len),
+                    segments: Segments::one(sum_len),
+                    run_count: 1,
+                    run_len: rows,
+                    output_layout: rows_of(row_stride),
+                    output_columns: columns,
+                    output_vector_stride,
+                    residual: Some(Residual { values: &residual, layout: rows_of(columns) }),
+                    clamp: None,
+                    activation: Some(Activation::Silu),
+                }
+                .run(&mut output);
+                output
+            };
+            let (together, apart) = (run(columns, None), run(lanes, Some(rows * lanes)));
+            for (row, together) in together.chunks_exact(columns).enumerate() {
+                for (vector, together) in together.chunks_exact(lanes).enumerate() {
+                    assert_eq!(&apart[(vector * rows + row) * lanes..][..lanes], together, "{}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn padded_columns_are_zero() {
         for isa in InstructionSet::available() {
             let matrix = [1.0; 15];
@@ -410,6 +457,7 @@ mod tests {
                 run_len: 2,
                 output_layout: layout,
                 output_columns: columns,
+                output_vector_stride: None,
                 residual: None,
                 clamp: None,
                 activation: None,
@@ -436,6 +484,7 @@ mod tests {
             run_len: 2,
             output_layout: layout,
             output_columns: 2,
+            output_vector_stride: None,
             residual: None,
             clamp: None,
             activation: None,

@@ -73,6 +73,7 @@ impl SimdOp for WriteGradient<'_> {
                 run_len: layer.window_row_len,
                 output: &mut kernel_gradient[panel.first_column..],
                 output_layout: RowLayout { run_stride: layer.window_row_len * columns, row_stride: columns },
+                output_vector_stride: I::LANES,
                 residual: None,
                 accumulate: layer.accumulate,
                 clamp: None,

@@ -4,8 +4,9 @@
 //! fixed order that depends on nothing but the instruction set, so a caller may split rows as it likes and gets the
 //! same bytes.
 //!
-//! Feature maps are `[height, width, channels]` with the channels innermost. Kernels that write whole vectors ask for
-//! pixels padded to a multiple of [`InstructionSet::lanes`] elements; the padding is computed like any channel.
+//! Feature maps are `[height, width, channels]` with the channels innermost, except where [`MapStrides`] say otherwise.
+//! Kernels that write whole vectors ask for pixels padded to a multiple of [`InstructionSet::lanes`] elements; the padding is
+//! computed like any channel.
 
 mod aligned_buffer;
 #[allow(unsafe_code)]
@@ -58,7 +59,7 @@ pub use batch_norm::{BatchNorm, BatchNormGradient, add_gradient_sums, add_moment
 pub use byte_scale::ByteScale;
 pub use clamp::Clamp;
 pub use convert_pixels::ConvertPixels;
-pub use depthwise_conv2d::{DepthwiseConv2d, PackedDepthwise};
+pub use depthwise_conv2d::{DepthwiseConv2d, MapStrides, PackedDepthwise};
 pub use depthwise_gradient::DepthwiseGradient;
 pub use dropout::{Dropout, random_key};
 pub use elementwise::Elementwise;

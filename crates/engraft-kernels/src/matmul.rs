@@ -37,6 +37,7 @@ fn multiply(b: &PackedMatrix, m: usize, a: &[f32], c: &mut [f32]) {
         run_len: m,
         output_layout: RowLayout { run_stride: 0, row_stride: n },
         output_columns: n,
+        output_vector_stride: None,
         residual: None,
         clamp: None,
         activation: None,

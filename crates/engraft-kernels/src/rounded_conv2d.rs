@@ -258,6 +258,7 @@ impl Block {
                 run_len: self.columns.len(),
                 output: &mut output[at(output_layout) + panel.first_column..],
                 output_layout,
+                output_vector_stride: I::LANES,
                 residual: convolution.residual.map(|Residual { values, layout }| Residual {
                     values: &values[at(layout) + panel.first_column..],
                     layout,

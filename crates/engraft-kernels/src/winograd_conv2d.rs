@@ -215,6 +215,7 @@ impl Band<'_> {
                 run_len: self.count,
                 output_layout: outputs,
                 output_columns: filters,
+                output_vector_stride: None,
                 residual: None,
                 clamp: None,
                 activation: None,

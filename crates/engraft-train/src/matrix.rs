@@ -147,6 +147,7 @@ fn multiply_band(rows: Matrix<'_>, packed: &PackedMatrix, out: &mut [f32]) {
         run_len: rows.rows,
         output_layout: RowLayout { run_stride: 0, row_stride: packed.columns() },
         output_columns: packed.columns(),
+        output_vector_stride: None,
         residual: None,
         clamp: None,
         activation: None,

@@ -124,13 +124,13 @@ impl Backbone {
         Ok(Backbone::of_parts(parts.collect::<Result<_, EngineError>>()?))
     }
 
-    /// A warning if this computer has no instructions for the precision.
+    /// A warning if this computer has no fast instructions for the precision.
     pub(crate) fn precision_warning(&self) -> Option<String> {
-        let slow = !self.parts[0].plan.has_instructions_for_precision();
+        let slow = !self.parts[0].plan.gains_from_precision();
         let precision = self.precision();
         slow.then(|| {
             format!(
-                "this computer has no instructions for {precision}: the results are as near as elsewhere, but f32 \
+                "this computer has no fast instructions for {precision}: the results are as near as elsewhere, but f32 \
                  may be as fast or faster"
             )
         })

@@ -76,7 +76,7 @@ impl Classifier {
         Ok(Classifier { backbone: self.backbone.at_precision(precision)?, ..self })
     }
 
-    /// A warning if this computer has no instructions for the backbone's precision.
+    /// A warning if this computer has no fast instructions for the backbone's precision.
     pub fn precision_warning(&self) -> Option<String> {
         self.backbone.precision_warning()
     }

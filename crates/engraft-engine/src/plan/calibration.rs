@@ -201,14 +201,17 @@ fn look_at(layout: &Layout, buffer: &[f32]) -> Option<SeenInputs> {
     let [mut low, mut high] = [0.0_f32; 2];
     let mut sums = vec![0.0; layout.channels];
     for row in 0..layout.height {
-        let start = layout.row_start(row) + layout.border.left * layout.pixel_len;
-        for pixel in buffer[start..][..layout.width * layout.pixel_len].chunks_exact(layout.pixel_len) {
-            for (sum, &x) in sums.iter_mut().zip(pixel) {
-                if !x.is_finite() {
-                    return None;
+        let groups = buffer[layout.row_start(row)..][..layout.row_len()].chunks_exact(layout.groups_len());
+        for (group, sums) in groups.zip(sums.chunks_mut(layout.group_len)) {
+            let pixels = group[layout.border.left * layout.group_len..].chunks_exact(layout.group_len);
+            for pixel in pixels.take(layout.width) {
+                for (sum, &x) in sums.iter_mut().zip(pixel) {
+                    if !x.is_finite() {
+                        return None;
+                    }
+                    (low, high) = (low.min(x), high.max(x));
+                    *sum += f64::from(x);
                 }
-                (low, high) = (low.min(x), high.max(x));
-                *sum += f64::from(x);
             }
         }
     }

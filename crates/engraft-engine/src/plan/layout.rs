@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use engraft_graph::Shape;
-use engraft_kernels::RowLayout;
+use engraft_kernels::{MapStrides, RowLayout};
 
 /// Zeros around a map, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub(super) struct Layout {
     pub channels: usize,
     /// Elements of a pixel: the channels, and zeros up to whole vectors.
     pub pixel_len: usize,
+    /// Elements of a pixel that follow each other: all of them, or one vector. Then a row holds the first vector of all its
+    /// pixels, then the second: a depthwise convolution, which works on one vector at a time, reads it from front to back.
+    pub group_len: usize,
     pub border: Border,
 }
 
@@ -54,19 +57,23 @@ impl Layout {
             Shape::Map { height, width, channels } => (height, width, channels),
             Shape::Vector { features } => (1, 1, features),
         };
-        Layout { height, width, channels, pixel_len, border: Border::default() }
+        Layout { height, width, channels, pixel_len, group_len: pixel_len, border: Border::default() }
     }
 
     /// Elements of a row, border included.
     pub(super) fn row_len(&self) -> usize {
-        (self.border.left + self.width + self.border.right) * self.pixel_len
+        self.columns() * self.pixel_len
+    }
+
+    /// Pixels of a row, border included.
+    fn columns(&self) -> usize {
+        self.border.left + self.width + self.border.right
     }
 
     /// Elements of the whole buffer; saturates.
     pub(super) fn len(&self) -> usize {
         let rows = self.border.top + self.height + self.border.bottom;
-        let columns = self.border.left + self.width + self.border.right;
-        rows.saturating_mul(columns).saturating_mul(self.pixel_len)
+        rows.saturating_mul(self.columns()).saturating_mul(self.pixel_len)
     }
 
     /// Where row `row` of the map starts, with its left border.
@@ -77,7 +84,7 @@ impl Layout {
     /// Where the first pixel of a window starts that begins `padding` pixels above and to the left of row `row`.
     pub(super) fn window_start(&self, row: usize, padding: Border) -> usize {
         let row = self.border.top + row - padding.top;
-        row * self.row_len() + (self.border.left - padding.left) * self.pixel_len
+        row * self.row_len() + (self.border.left - padding.left) * self.group_len
     }
 
     /// Rows of the buffer, those of the border included.
@@ -93,29 +100,49 @@ impl Layout {
 
     /// Elements between rows and between pixels.
     pub(super) fn strides(&self) -> [usize; 2] {
-        [self.row_len(), self.pixel_len]
+        [self.row_len(), self.group_len]
+    }
+
+    /// Elements between rows, pixels and vectors, which have `lanes` elements.
+    pub(super) fn map_strides(&self, lanes: usize) -> MapStrides {
+        let vector = self.group_stride().unwrap_or(lanes);
+        MapStrides { row: self.row_len(), pixel: self.group_len, vector }
+    }
+
+    /// Elements between the groups of a pixel, if it has several.
+    pub(super) fn group_stride(&self) -> Option<usize> {
+        (self.group_len < self.pixel_len).then(|| self.groups_len())
+    }
+
+    /// Elements of the groups of the same number in a row, border included.
+    pub(super) fn groups_len(&self) -> usize {
+        self.columns() * self.group_len
     }
 
     /// The pixels as runs, one for each row of the map.
     pub(super) fn rows(&self) -> RowLayout {
-        RowLayout { run_stride: self.row_len(), row_stride: self.pixel_len }
+        RowLayout { run_stride: self.row_len(), row_stride: self.group_len }
     }
 
     /// Whether the pixels of all rows follow each other.
     pub(super) fn is_flat(&self) -> bool {
-        self.border.left == 0 && self.border.right == 0
+        !self.has_sides() && self.group_stride().is_none()
+    }
+
+    fn has_sides(&self) -> bool {
+        self.border.left > 0 || self.border.right > 0
     }
 
     /// Writes the zeros to the left and right of some whole rows.
     pub(super) fn zero_sides(&self, rows: &mut [f32]) {
-        if self.is_flat() {
+        if !self.has_sides() {
             return;
         }
-        let (left, right) = (self.border.left * self.pixel_len, self.border.right * self.pixel_len);
-        for row in rows.chunks_exact_mut(self.row_len()) {
-            row[..left].fill(0.0);
-            let end = row.len();
-            row[end - right..].fill(0.0);
+        let (left, right) = (self.border.left * self.group_len, self.border.right * self.group_len);
+        for groups in rows.chunks_exact_mut(self.groups_len()) {
+            groups[..left].fill(0.0);
+            let end = groups.len();
+            groups[end - right..].fill(0.0);
         }
     }
 

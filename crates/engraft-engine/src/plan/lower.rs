@@ -152,6 +152,37 @@ impl<'a> Lowering<'a> {
             })
     }
 
+    /// Whether the vectors of all pixels should stand together in what `kernel` computes for the node `index`: where a depthwise
+    /// convolution writes or reads it, if all others can read it so.
+    fn groups_vectors(&self, kernel: &Kernel, index: usize) -> bool {
+        let is_depthwise = |op: &Op| matches!(op, Op::DepthwiseConv2d(_));
+        let reads = |op: &Op| match op {
+            Op::Conv2d(conv) => conv.kernel == [1, 1] && self.precision == Precision::F32,
+            op => is_depthwise(op),
+        };
+        let readers: Vec<&Op> = self.readers(index).collect();
+        let writes = match kernel {
+            Kernel::Convolution { .. } => readers.iter().any(|op| is_depthwise(op)),
+            Kernel::Depthwise { .. } => true,
+            _ => false,
+        };
+        let channels = self.graph.nodes()[index].shape.channels();
+        writes
+            && channels.is_multiple_of(self.isa.lanes())
+            && !readers.is_empty()
+            && readers.iter().all(|op| reads(op))
+    }
+
+    /// The operations that read a node, those behind a zero padding that is no step of its own included.
+    fn readers<'s>(&'s self, index: usize) -> impl Iterator<Item = &'s Op> {
+        let behind_padding = move |reader: &'s usize| match self.graph.nodes()[*reader].op {
+            Op::ZeroPadding2d(_) if self.only_feeds(*reader, is_convolution) => self.consumers.of(*reader),
+            _ => std::slice::from_ref(reader),
+        };
+        let readers = self.consumers.of(index).iter().flat_map(behind_padding);
+        readers.map(|&reader| &self.graph.nodes()[reader].op)
+    }
+
     /// The node's own arithmetic, and what follows it.
     fn fuse(&self, index: usize) -> Result<Fused, EngineError> {
         let node = &self.graph.nodes()[index];
@@ -205,7 +236,9 @@ impl<'a> Lowering<'a> {
             self.isa.padded(channels)
         };
         let output = ValueId(self.values.len());
-        self.values.push(Layout::new(node.shape, pixel_len));
+        let layout = Layout::new(node.shape, pixel_len);
+        let group_len = if self.groups_vectors(&kernel, fused.end) { self.isa.lanes() } else { pixel_len };
+        self.values.push(Layout { group_len, ..layout });
         self.owners.push(fused.end);
         self.views[fused.end] = Some(View { value: output, padding: Border::default() });
         let input_shapes: Vec<Shape> =

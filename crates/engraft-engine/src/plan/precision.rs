@@ -36,13 +36,13 @@ impl Precision {
         }
     }
 
-    /// What multiplies at this precision beside an instruction set, and whether that is an instruction made for it; none of
-    /// single precision.
+    /// What multiplies at this precision beside an instruction set, and whether that is faster than single precision, for which
+    /// there is none.
     pub(super) fn unit(self, isa: InstructionSet) -> Option<(&'static str, bool)> {
         match self {
             Precision::F32 => None,
-            Precision::Bf16 => Some(Bf16Unit::best(isa)).map(|unit| (unit.name(), unit.has_instructions())),
-            Precision::Int8 => Some(Int8Unit::best(isa)).map(|unit| (unit.name(), unit.has_instructions())),
+            Precision::Bf16 => Some(Bf16Unit::best(isa)).map(|unit| (unit.name(), unit.is_faster())),
+            Precision::Int8 => Some(Int8Unit::best(isa)).map(|unit| (unit.name(), unit.is_faster())),
         }
     }
 

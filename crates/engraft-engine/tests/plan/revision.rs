@@ -15,8 +15,8 @@ use super::{compiled, nets, winograd};
 const REVISION: &str = "engraft-engine 7";
 
 /// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
-/// NEON come from an emulator; those of NEON and AVX-512 in int8 from the portable arithmetic with as many lanes and with products
-/// and sums rounded once, which gives their other digests as well.
+/// NEON come from an emulator; that of NEON in int8 from the portable arithmetic with products and sums rounded once, which gives
+/// its other digests as well.
 const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx512", "f32", 0x66b3_426b_6cf8_0a2d),
     ("avx2", "f32", 0x53ed_3390_001b_cc9b),

@@ -1,7 +1,7 @@
 //! AVX-512 (F, VL, BW, DQ), 512-bit vectors; alone, or with the products of bf16 (BF16) or of bytes (VNNI).
 
 use std::arch::x86_64::{
-    __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch,
+    __cpuid, __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch,
     _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
     _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_cvtps_epi32,
     _mm512_div_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
@@ -24,6 +24,12 @@ pub(super) const VNNI: u8 = 2;
 /// Proof that the processor has AVX-512 (F, VL, BW, DQ), and what `MORE` names. Only `detect` makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Avx512<const MORE: u8 = PLAIN>(());
+
+/// Whether the processor is one of Intel's, whose instructions for bf16 have half the throughput of others.
+pub(super) fn is_intel() -> bool {
+    let vendor = __cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes) == [*b"Genu", *b"ineI", *b"ntel"]
+}
 
 impl Avx512<BF16> {
     /// The proof, if the processor can give it.

@@ -49,9 +49,16 @@ impl Bf16Unit {
         }
     }
 
-    /// Whether it has instructions for bf16; without them bf16 is slower than single precision.
-    pub fn has_instructions(self) -> bool {
-        self.unit != Unit::Single
+    /// Whether it is faster than single precision: not without instructions for bf16, nor where those of AVX-512 multiply as many
+    /// numbers in twice the time.
+    pub fn is_faster(self) -> bool {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => true,
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512(_) => !avx512::is_intel(),
+            Unit::Single => false,
+        }
     }
 
     /// The instruction set of everything else.

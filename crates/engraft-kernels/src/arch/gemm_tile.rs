@@ -30,6 +30,9 @@ pub(crate) struct PanelProduct<'a, E = f32> {
     /// Starts at the first column of the panel, in the first row of the first run.
     pub output: &'a mut [f32],
     pub output_layout: RowLayout,
+    /// Elements between the vectors of an output row: `LANES` where they follow each other, as they must where a column is left
+    /// out.
+    pub output_vector_stride: usize,
     /// Starts where the output starts.
     pub residual: Option<Residual<'a>>,
     /// Whether the sums start with what the output holds, and not with the bias.
@@ -71,7 +74,14 @@ impl<E: Element> PanelProduct<'_, E> {
             if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(segment) };
         let (runs, rows) = (self.run_count, self.run_len);
         assert!(self.input.len() >= self.input_layout.span(runs, rows, window), "input too short");
-        assert!(self.output.len() >= self.output_layout.span(runs, rows, self.columns), "output too short");
+        let whole = self.columns == width;
+        assert!(
+            whole || self.output_vector_stride == I::LANES,
+            "vectors of which a part is left out lie apart"
+        );
+        let apart = (self.vectors - 1).saturating_mul(self.output_vector_stride).saturating_add(I::LANES);
+        let columns = if whole { apart } else { self.columns };
+        assert!(self.output.len() >= self.output_layout.span(runs, rows, columns), "output too short");
         if let Some(residual) = &self.residual {
             let span = residual.layout.span(runs, rows, self.columns);
             assert!(residual.values.len() >= span, "residual too short");
@@ -206,10 +216,13 @@ unsafe fn start<I: Isa, E: Element, const R: usize, const V: usize>(
         if product.accumulate {
             let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
             let detour = detour.as_mut_ptr().cast::<f32>();
-            let stride = product.output_layout.row_stride;
-            let (from, stride) = whole_rows::<I, R, V>(output, stride, product.columns, detour);
+            let strides = [product.output_layout.row_stride, product.output_vector_stride];
+            let (from, [row_stride, vector_stride]) =
+                whole_rows::<I, R, V>(output, strides, product.columns, detour);
             for (r, sums) in sums.iter_mut().enumerate() {
-                *sums = load_row(isa, from.add(r * stride));
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = isa.load_ptr(from.add(r * row_stride + v * vector_stride));
+                }
             }
         }
         sums
@@ -233,9 +246,11 @@ unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
     // SAFETY: the panel holds the rows of its head and one for each element of the sum, and the windows of all `R` rows lie
     // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
     unsafe {
-        for segment in 0..product.segments.count {
-            let mut groups = row_groups(input.add(segment * product.segments.stride), row_stride);
-            for _ in 0..product.segments.len {
+        let Segments { count, len, stride } = product.segments;
+        let to_next_segment = stride.wrapping_sub(len.wrapping_mul(element_stride));
+        let mut groups = row_groups(input, row_stride);
+        for _ in 0..count {
+            for _ in 0..len {
                 ahead.fetch(isa);
                 let row = load_row::<I, V>(isa, weights);
                 for (r, sums) in sums.iter_mut().enumerate() {
@@ -247,6 +262,7 @@ unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
                 groups = groups.map(|x| x.wrapping_add(element_stride));
                 weights = weights.add(V * I::LANES);
             }
+            groups = groups.map(|x| x.wrapping_add(to_next_segment));
         }
         sums
     }
@@ -300,11 +316,11 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
     unsafe {
         if let Some(residual) = &product.residual {
             let from = residual.values.as_ptr().add(residual.layout.offset(run, row));
-            let stride = residual.layout.row_stride;
-            let (from, stride) = whole_rows::<I, R, V>(from, stride, product.columns, detour);
+            let strides = [residual.layout.row_stride, I::LANES];
+            let (from, [row_stride, _]) = whole_rows::<I, R, V>(from, strides, product.columns, detour);
             for (r, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * stride + v * I::LANES)));
+                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * row_stride + v * I::LANES)));
                 }
             }
         }
@@ -315,41 +331,42 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
                 }
             }
         }
-        let stride = product.output_layout.row_stride;
-        let (to, to_stride) = if ragged { (detour, width) } else { (output, stride) };
+        let strides = [product.output_layout.row_stride, product.output_vector_stride];
+        let (to, [row_stride, vector_stride]) =
+            if ragged { (detour, [width, I::LANES]) } else { (output, strides) };
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
-                isa.store_ptr(*sum, to.add(r * to_stride + v * I::LANES));
+                isa.store_ptr(*sum, to.add(r * row_stride + v * vector_stride));
             }
         }
         if ragged {
-            copy_rows(R, product.columns, detour, width, output, stride);
+            copy_rows(R, product.columns, detour, width, output, strides[0]);
         }
     }
 }
 
-/// Where `R` rows of a tile's width can be read, and the elements between them: `from` itself, or `detour` if only
-/// `columns` elements of each are there.
+/// Where `R` rows of a tile's width can be read, and the elements between them and between their vectors: `from` itself, or
+/// `detour` if only `columns` elements of each are there.
 ///
 /// # Safety
 /// The elements must be readable at `from`, and `detour` must have room for `R` rows of the tile's width.
 #[inline(always)]
 unsafe fn whole_rows<I: Isa, const R: usize, const V: usize>(
     from: *const f32,
-    stride: usize,
+    strides: [usize; 2],
     columns: usize,
     detour: *mut f32,
-) -> (*const f32, usize) {
+) -> (*const f32, [usize; 2]) {
     let width = V * I::LANES;
     if columns == width {
-        return (from, stride);
+        return (from, strides);
     }
     // SAFETY: the caller vouches for the rows and the detour.
     unsafe {
         detour.write_bytes(0, R * width);
-        copy_rows(R, columns, from, stride, detour, width);
+        copy_rows(R, columns, from, strides[0], detour, width);
     }
-    (detour, width)
+    (detour, [width, I::LANES])
 }
 
 /// Copies `rows` rows of `columns` elements.

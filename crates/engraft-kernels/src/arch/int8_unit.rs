@@ -46,8 +46,8 @@ impl Int8Unit {
         }
     }
 
-    /// Whether it has an instruction for products of bytes; without one int8 is hardly faster than single precision.
-    pub fn has_instructions(self) -> bool {
+    /// Whether it is faster than single precision: hardly so without an instruction for products of bytes.
+    pub fn is_faster(self) -> bool {
         self.unit != Unit::Plain
     }
 

@@ -209,6 +209,7 @@ fn product(weights: &PackedMatrix, rows: &[f32], row_stride: usize, output: &mut
         run_len: output.len() / weights.columns(),
         output_layout: RowLayout { run_stride: 0, row_stride: weights.columns() },
         output_columns: weights.columns(),
+        output_vector_stride: None,
         residual: None,
         clamp: None,
         activation: None,

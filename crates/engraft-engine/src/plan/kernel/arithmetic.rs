@@ -22,21 +22,27 @@ impl Band<'_> {
         let layout = input.layout;
         let pointwise = kernel == [1, 1];
         let [run_count, run_len] = self.runs(kernel, strides);
-        let [row_len, pixel_len] = layout.strides();
-        let segments = if pointwise {
-            Segments::one(layout.channels)
-        } else {
-            Segments { count: kernel[0], len: kernel[1] * pixel_len, stride: row_len }
+        let [row_len, pixel_stride] = layout.strides();
+        let segments = match layout.group_stride() {
+            Some(stride) => {
+                Segments { count: layout.channels / layout.group_len, len: layout.group_len, stride }
+            }
+            None if pointwise => Segments::one(layout.channels),
+            None => Segments { count: kernel[0], len: kernel[1] * layout.pixel_len, stride: row_len },
         };
         Gemm {
             weights,
             input: input.window(self.first_row * strides[0], input.padding),
-            input_layout: RowLayout { run_stride: strides[0] * row_len, row_stride: strides[1] * pixel_len },
+            input_layout: RowLayout {
+                run_stride: strides[0] * row_len,
+                row_stride: strides[1] * pixel_stride,
+            },
             segments,
             run_count,
             run_len,
             output_layout: self.output.rows(),
             output_columns: self.output.pixel_len,
+            output_vector_stride: self.output.group_stride(),
             residual: self.residual(),
             clamp: ending.clamp,
             activation: ending.activation,
@@ -115,14 +121,14 @@ impl Band<'_> {
         ending: Ending,
         rows: &mut [f32],
     ) {
-        let input = self.input();
+        let (input, lanes) = (self.input(), self.isa.lanes());
         DepthwiseConv2d {
             weights,
             input: input.window(self.first_row * strides[0], input.padding),
-            input_strides: input.layout.strides(),
+            input_strides: input.layout.map_strides(lanes),
             strides,
             size: [self.row_count, self.output.width],
-            output_strides: self.output.strides(),
+            output_strides: self.output.map_strides(lanes),
             clamp: ending.clamp,
             activation: ending.activation,
         }

@@ -102,7 +102,7 @@ impl<'a> Band<'a> {
 
     /// Where the first pixel lies in the rows of the output.
     pub fn output_start(&self) -> usize {
-        self.output.border.left * self.output.pixel_len
+        self.output.border.left * self.output.group_len
     }
 
     /// Calls `fill` with each row's number in the map and its pixels, without the border.
