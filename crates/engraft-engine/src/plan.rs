@@ -139,7 +139,7 @@ impl Plan {
         }
     }
 
-    /// Whether the precision makes this processor faster; if not, single precision may be as fast or faster.
+    /// Whether the precision is faster than single precision on this processor.
     pub fn gains_from_precision(&self) -> bool {
         self.network.precision.unit(self.network.isa).is_none_or(|(_, is_faster)| is_faster)
     }

@@ -206,35 +206,39 @@ mod tests {
     #[test]
     fn the_vectors_of_a_pixel_may_lie_apart() {
         for isa in InstructionSet::available() {
-            let (lanes, vectors, [height, width]) = (isa.lanes(), 3, [6, 9]);
-            let channels = vectors * lanes;
-            let packed = PackedDepthwise::pack(isa, [3, 3], channels, &noise(1, 9 * channels), None, None);
-            let together = |width| MapStrides { row: width * channels, pixel: channels, vector: lanes };
-            let apart = |width| MapStrides { row: width * channels, pixel: lanes, vector: width * lanes };
-            let input = noise(2, height * width * channels);
-            let mut input_apart = vec![f32::NAN; input.len()];
-            regroup(&input, together(width), &mut input_apart, apart(width), [height, width, vectors], lanes);
-            let [rows, columns] = [height - 2, width - 2];
-            let run = |input: &[f32], input_strides, output_strides| {
-                let mut output = vec![f32::NAN; rows * columns * channels];
-                DepthwiseConv2d {
-                    weights: &packed,
-                    input,
-                    input_strides,
-                    strides: [1, 1],
-                    size: [rows, columns],
-                    output_strides,
-                    clamp: None,
-                    activation: Some(Activation::Silu),
-                }
-                .run(&mut output);
-                output
-            };
-            let want = run(&input, together(width), together(columns));
-            let got_apart = run(&input_apart, apart(width), apart(columns));
-            let mut got = vec![f32::NAN; want.len()];
-            regroup(&got_apart, apart(columns), &mut got, together(columns), [rows, columns, vectors], lanes);
-            assert_eq!(got, want, "{}", isa.name());
+            for (kernel, strides) in [([3, 3], [1, 1]), ([5, 5], [2, 2]), ([2, 4], [1, 3])] {
+                // Pixels for more than one band.
+                let case = Case { size: [41, 25], kernel, strides, channels: 3 * isa.lanes() };
+                let (lanes, channels, [height, width]) = (isa.lanes(), case.channels, case.size);
+                let filters = noise(1, kernel[0] * kernel[1] * channels);
+                let packed = PackedDepthwise::pack(isa, kernel, channels, &filters, None, None);
+                let together = |width| MapStrides { row: width * channels, pixel: channels, vector: lanes };
+                let apart = |width| MapStrides { row: width * channels, pixel: lanes, vector: width * lanes };
+                let input = noise(2, height * width * channels);
+                let mut blocked = vec![f32::NAN; input.len()];
+                regroup(&input, together(width), &mut blocked, apart(width), [height, width, 3], lanes);
+                let [rows, columns] = case.out();
+                let run = |input: &[f32], input_strides, output_strides| {
+                    let mut output = vec![f32::NAN; rows * columns * channels];
+                    DepthwiseConv2d {
+                        weights: &packed,
+                        input,
+                        input_strides,
+                        strides,
+                        size: [rows, columns],
+                        output_strides,
+                        clamp: None,
+                        activation: Some(Activation::Silu),
+                    }
+                    .run(&mut output);
+                    output
+                };
+                let want = run(&input, together(width), together(columns));
+                let blocked = run(&blocked, apart(width), apart(columns));
+                let mut got = vec![f32::NAN; want.len()];
+                regroup(&blocked, apart(columns), &mut got, together(columns), [rows, columns, 3], lanes);
+                assert_eq!(got, want, "{}", isa.name());
+            }
         }
     }
 

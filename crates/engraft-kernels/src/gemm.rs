@@ -1,8 +1,8 @@
 //! Matrix product with packed weights; also every convolution that is not depthwise.
 //!
 //! A row of the left matrix is not copied together from a feature map: it is read where it lies, as some segments of
-//! equal length. A dense layer or a 1x1 convolution has one segment, the channels of a pixel; a k x k convolution has k,
-//! one for each kernel row.
+//! equal length. A dense layer or a 1x1 convolution has one segment, the channels of a pixel, or one for each of their blocks;
+//! a k x k convolution has k, one for each kernel row.
 //!
 //! Long sums are computed in parts, between which they stand in the output: storing and loading them changes no bit.
 //!
@@ -221,9 +221,11 @@ impl Block {
         if gemm.weights.size_bytes() <= SMALL_WEIGHTS_BYTES {
             return (SMALL_BLOCK_ELEMENTS / sum_len).next_multiple_of(BLOCK_ROWS).max(BLOCK_ROWS);
         }
-        // Neighbouring windows share what they read.
-        let overlap = gemm.input_layout.row_stride < gemm.segments.len;
-        let row_len = if overlap { gemm.input_layout.row_stride.max(1) } else { sum_len };
+        // Neighbouring windows share what they read, those above each other or those side by side.
+        let (Segments { count, len, stride }, RowLayout { run_stride, row_stride }) =
+            (gemm.segments, gemm.input_layout);
+        let overlap = row_stride < len || count * stride > run_stride;
+        let row_len = if overlap { row_stride.clamp(1, sum_len) } else { sum_len };
         (LARGE_BLOCK_ELEMENTS / row_len).max(BLOCK_ROWS)
     }
 
@@ -296,199 +298,4 @@ fn equal_parts(len: usize, most: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use engraft_testing::{Tolerance, assert_close, noise};
-
-    use super::*;
-    use crate::{InstructionSet, MatrixView};
-
-    /// Runs of windows over an image of `[height, width, channels]`: a k x k convolution without padding.
-    struct Case {
-        size: [usize; 3],
-        kernel: usize,
-        stride: usize,
-        columns: usize,
-    }
-
-    impl Case {
-        fn out(&self) -> [usize; 2] {
-            [0, 1].map(|axis| (self.size[axis] - self.kernel) / self.stride + 1)
-        }
-
-        fn sum_len(&self) -> usize {
-            self.kernel * self.kernel * self.size[2]
-        }
-
-        /// Everything added in double precision.
-        fn naive(&self, input: &[f32], weights: &[f32], bias: &[f32], residual: &[f32]) -> Vec<f32> {
-            let [_, width, channels] = self.size;
-            let mut output = Vec::new();
-            for (y, x) in (0..self.out()[0]).flat_map(|y| (0..self.out()[1]).map(move |x| (y, x))) {
-                for column in 0..self.columns {
-                    let mut sum = f64::from(bias[column]) + f64::from(residual[output.len()]);
-                    for k in 0..self.sum_len() {
-                        let (ky, kx, c) =
-                            (k / channels / self.kernel, k / channels % self.kernel, k % channels);
-                        let at = ((y * self.stride + ky) * width + x * self.stride + kx) * channels + c;
-                        sum += f64::from(input[at]) * f64::from(weights[k * self.columns + column]);
-                    }
-                    output.push((sum as f32).clamp(0.0, 6.0));
-                }
-            }
-            output
-        }
-
-        fn check(&self, isa: InstructionSet) {
-            let [height, width, channels] = self.size;
-            let [out_height, out_width] = self.out();
-            let input = noise(1, height * width * channels);
-            let weights = noise(2, self.sum_len() * self.columns);
-            let bias = noise(3, self.columns);
-            let residual = noise(4, out_height * out_width * self.columns);
-            let want = self.naive(&input, &weights, &bias, &residual);
-            let matrix = MatrixView::row_major(&weights, self.sum_len(), self.columns);
-            let weights = PackedMatrix::pack(isa, matrix, None, Some(&bias));
-            let output_layout = RowLayout { run_stride: out_width * self.columns, row_stride: self.columns };
-            let mut got = vec![f32::NAN; want.len()];
-            let gemm = Gemm {
-                weights: &weights,
-                input: &input,
-                input_layout: RowLayout {
-                    run_stride: self.stride * width * channels,
-                    row_stride: self.stride * channels,
-                },
-                segments: Segments {
-                    count: self.kernel,
-                    len: self.kernel * channels,
-                    stride: width * channels,
-                },
-                run_count: out_height,
-                run_len: out_width,
-                output_layout,
-                output_columns: self.columns,
-                output_vector_stride: None,
-                residual: Some(Residual { values: &residual, layout: output_layout }),
-                clamp: Some(Clamp::RELU6),
-                activation: None,
-            };
-            gemm.run(&mut got);
-            assert_close(&got, &want, Tolerance { abs: 1e-5 * (self.sum_len() as f32).sqrt(), rel: 1e-5 });
-        }
-    }
-
-    #[test]
-    fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
-        for isa in InstructionSet::available() {
-            for width in 1..27 {
-                Case { size: [2, width, 5], kernel: 1, stride: 1, columns: 17 }.check(isa);
-                Case { size: [1, width, 3], kernel: 1, stride: 1, columns: 49 }.check(isa);
-            }
-            for columns in 1..66 {
-                Case { size: [3, 7, 3], kernel: 1, stride: 1, columns }.check(isa);
-            }
-            Case { size: [9, 11, 3], kernel: 3, stride: 2, columns: 33 }.check(isa);
-            Case { size: [8, 7, 4], kernel: 5, stride: 1, columns: 24 }.check(isa);
-            Case { size: [1, 200, 150], kernel: 1, stride: 1, columns: 80 }.check(isa);
-            Case { size: [30, 30, 40], kernel: 1, stride: 1, columns: 16 }.check(isa);
-            Case { size: [7, 7, 700], kernel: 1, stride: 1, columns: 96 }.check(isa);
-            // Large weights and more rows than one block takes, in one run and in several.
-            Case { size: [1, 330, 600], kernel: 1, stride: 1, columns: 120 }.check(isa);
-            Case { size: [26, 20, 350], kernel: 1, stride: 1, columns: 200 }.check(isa);
-        }
-    }
-
-    #[test]
-    fn the_vectors_of_a_row_may_lie_apart() {
-        for isa in InstructionSet::available() {
-            // The sums are long enough for several parts.
-            let (rows, sum_len, vectors, lanes) = (29, 900, 5, isa.lanes());
-            let columns = vectors * lanes;
-            let (input, weights) = (noise(1, rows * sum_len), noise(2, sum_len * columns));
-            let matrix = MatrixView::row_major(&weights, sum_len, columns);
-            let (weights, residual) = (PackedMatrix::pack(isa, matrix, None, None), noise(3, rows * columns));
-            let rows_of = |row_stride| RowLayout { run_stride: 0, row_stride };
-            let run = |row_stride, output_vector_stride| {
-                let mut output = vec![f32::NAN; rows * columns];
-                Gemm {
-                    weights: &weights,
-                    input: &input,
-                    input_layout: rows_of(sum_len),
-                    segments: Segments::one(sum_len),
-                    run_count: 1,
-                    run_len: rows,
-                    output_layout: rows_of(row_stride),
-                    output_columns: columns,
-                    output_vector_stride,
-                    residual: Some(Residual { values: &residual, layout: rows_of(columns) }),
-                    clamp: None,
-                    activation: Some(Activation::Silu),
-                }
-                .run(&mut output);
-                output
-            };
-            let (together, apart) = (run(columns, None), run(lanes, Some(rows * lanes)));
-            for (row, together) in together.chunks_exact(columns).enumerate() {
-                for (vector, together) in together.chunks_exact(lanes).enumerate() {
-                    assert_eq!(&apart[(vector * rows + row) * lanes..][..lanes], together, "{}", isa.name());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn padded_columns_are_zero() {
-        for isa in InstructionSet::available() {
-            let matrix = [1.0; 15];
-            let weights = PackedMatrix::pack(
-                isa,
-                MatrixView::row_major(&matrix, 5, 3),
-                Some(&[1.0, 2.0, 3.0]),
-                Some(&[0.5; 3]),
-            );
-            let columns = isa.padded(3);
-            let layout = RowLayout { run_stride: 0, row_stride: columns };
-            let mut got = vec![f32::NAN; 2 * columns];
-            Gemm {
-                weights: &weights,
-                input: &[1.0; 10],
-                input_layout: RowLayout { run_stride: 0, row_stride: 5 },
-                segments: Segments::one(5),
-                run_count: 1,
-                run_len: 2,
-                output_layout: layout,
-                output_columns: columns,
-                output_vector_stride: None,
-                residual: None,
-                clamp: None,
-                activation: None,
-            }
-            .run(&mut got);
-            let mut row = vec![5.5, 10.5, 15.5];
-            row.resize(columns, 0.0);
-            assert_eq!(got, [row.clone(), row].concat(), "{}", isa.name());
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "input too short")]
-    fn a_short_input_is_noticed() {
-        let weights =
-            PackedMatrix::pack(InstructionSet::best(), MatrixView::row_major(&[1.0; 6], 3, 2), None, None);
-        let layout = RowLayout { run_stride: 0, row_stride: 2 };
-        Gemm {
-            weights: &weights,
-            input: &[0.0; 5],
-            input_layout: RowLayout { run_stride: 0, row_stride: 3 },
-            segments: Segments::one(3),
-            run_count: 1,
-            run_len: 2,
-            output_layout: layout,
-            output_columns: 2,
-            output_vector_stride: None,
-            residual: None,
-            clamp: None,
-            activation: None,
-        }
-        .run(&mut [0.0; 4]);
-    }
-}
+mod tests;

@@ -4,7 +4,8 @@
 //! fixed order that depends on nothing but the instruction set, so a caller may split rows as it likes and gets the
 //! same bytes.
 //!
-//! Feature maps are `[height, width, channels]` with the channels innermost, except where [`MapStrides`] say otherwise.
+//! Feature maps are `[height, width, channels]` with the channels innermost, except where a stride of vectors says
+//! otherwise.
 //! Kernels that write whole vectors ask for pixels padded to a multiple of [`InstructionSet::lanes`] elements; the padding is
 //! computed like any channel.
 

@@ -3,8 +3,8 @@
 //! A safetensors file with two entries of metadata: `engraft`, a JSON [`Header`], and `sha256`, a digest of the header and
 //! of every tensor. Tensors are `head/…`, and `backbone/0/…`, `backbone/1/…` for each network of the backbone, in the type
 //! they were loaded in, `whitening/0` and so on where pixels are whitened before, and `calibration/0` and so on, the least and the
-//! greatest input of each convolution and the means of its channels, where they were measured. The file holds no time, duration, thread count or path, so that equal
-//! training gives equal bytes.
+//! greatest input of each convolution and the means of its channels, where they were measured. The file holds no time,
+//! duration, thread count or path, so that equal training gives equal bytes.
 //! Reading runs no code and trusts no length.
 
 mod header;

@@ -82,7 +82,7 @@ fn a_processor_without_the_instructions_is_told_of() {
     let embed = ["embed", "data/discs", "--out", "f.npy", "--precision", "bf16", "--quiet"];
     let output = fixture.command(&embed).env("ENGRAFT_ISA", "portable").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("no instructions for bf16"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no fast instructions for bf16"), "{}", stderr(&output));
 }
 
 #[test]

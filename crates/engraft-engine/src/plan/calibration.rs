@@ -201,9 +201,9 @@ fn look_at(layout: &Layout, buffer: &[f32]) -> Option<SeenInputs> {
     let [mut low, mut high] = [0.0_f32; 2];
     let mut sums = vec![0.0; layout.channels];
     for row in 0..layout.height {
-        let groups = buffer[layout.row_start(row)..][..layout.row_len()].chunks_exact(layout.groups_len());
-        for (group, sums) in groups.zip(sums.chunks_mut(layout.group_len)) {
-            let pixels = group[layout.border.left * layout.group_len..].chunks_exact(layout.group_len);
+        let blocks = buffer[layout.row_start(row)..][..layout.row_len()].chunks_exact(layout.blocks_len());
+        for (block, sums) in blocks.zip(sums.chunks_mut(layout.block_len)) {
+            let pixels = block[layout.border.left * layout.block_len..].chunks_exact(layout.block_len);
             for pixel in pixels.take(layout.width) {
                 for (sum, &x) in sums.iter_mut().zip(pixel) {
                     if !x.is_finite() {

@@ -45,9 +45,10 @@ pub(super) struct Layout {
     pub channels: usize,
     /// Elements of a pixel: the channels, and zeros up to whole vectors.
     pub pixel_len: usize,
-    /// Elements of a pixel that follow each other: all of them, or one vector. Then a row holds the first vector of all its
-    /// pixels, then the second: a depthwise convolution, which works on one vector at a time, reads it from front to back.
-    pub group_len: usize,
+    /// Elements of a block of channels: all of a pixel, or one vector. A row holds the first block of all its pixels, then the
+    /// second: a depthwise convolution, which works on one vector at a time, reads blocks of one from front to back. (oneDNN
+    /// calls such a layout channel-blocked, `nChw16c`; here blocks are within a row.)
+    pub block_len: usize,
     pub border: Border,
 }
 
@@ -57,7 +58,7 @@ impl Layout {
             Shape::Map { height, width, channels } => (height, width, channels),
             Shape::Vector { features } => (1, 1, features),
         };
-        Layout { height, width, channels, pixel_len, group_len: pixel_len, border: Border::default() }
+        Layout { height, width, channels, pixel_len, block_len: pixel_len, border: Border::default() }
     }
 
     /// Elements of a row, border included.
@@ -84,7 +85,7 @@ impl Layout {
     /// Where the first pixel of a window starts that begins `padding` pixels above and to the left of row `row`.
     pub(super) fn window_start(&self, row: usize, padding: Border) -> usize {
         let row = self.border.top + row - padding.top;
-        row * self.row_len() + (self.border.left - padding.left) * self.group_len
+        row * self.row_len() + (self.border.left - padding.left) * self.block_len
     }
 
     /// Rows of the buffer, those of the border included.
@@ -98,35 +99,41 @@ impl Layout {
         row(buffer_rows.start)..row(buffer_rows.end)
     }
 
-    /// Elements between rows and between pixels.
+    /// Elements between rows and between pixels, for those who read or write pixels as a whole.
     pub(super) fn strides(&self) -> [usize; 2] {
-        [self.row_len(), self.group_len]
+        self.assert_unblocked();
+        [self.row_len(), self.pixel_len]
     }
 
     /// Elements between rows, pixels and vectors, which have `lanes` elements.
     pub(super) fn map_strides(&self, lanes: usize) -> MapStrides {
-        let vector = self.group_stride().unwrap_or(lanes);
-        MapStrides { row: self.row_len(), pixel: self.group_len, vector }
+        let vector = self.block_stride().unwrap_or(lanes);
+        MapStrides { row: self.row_len(), pixel: self.block_len, vector }
     }
 
-    /// Elements between the groups of a pixel, if it has several.
-    pub(super) fn group_stride(&self) -> Option<usize> {
-        (self.group_len < self.pixel_len).then(|| self.groups_len())
+    /// Stops a test in which a kernel that knows nothing of blocks meets them.
+    pub(super) fn assert_unblocked(&self) {
+        debug_assert_eq!(self.block_len, self.pixel_len, "a map of whole pixels");
     }
 
-    /// Elements of the groups of the same number in a row, border included.
-    pub(super) fn groups_len(&self) -> usize {
-        self.columns() * self.group_len
+    /// Elements between the blocks of a pixel, if it has several.
+    pub(super) fn block_stride(&self) -> Option<usize> {
+        (self.block_len < self.pixel_len).then(|| self.blocks_len())
+    }
+
+    /// Elements of the blocks of the same number in a row, border included.
+    pub(super) fn blocks_len(&self) -> usize {
+        self.columns() * self.block_len
     }
 
     /// The pixels as runs, one for each row of the map.
     pub(super) fn rows(&self) -> RowLayout {
-        RowLayout { run_stride: self.row_len(), row_stride: self.group_len }
+        RowLayout { run_stride: self.row_len(), row_stride: self.block_len }
     }
 
     /// Whether the pixels of all rows follow each other.
     pub(super) fn is_flat(&self) -> bool {
-        !self.has_sides() && self.group_stride().is_none()
+        !self.has_sides() && self.block_stride().is_none()
     }
 
     fn has_sides(&self) -> bool {
@@ -138,11 +145,11 @@ impl Layout {
         if !self.has_sides() {
             return;
         }
-        let (left, right) = (self.border.left * self.group_len, self.border.right * self.group_len);
-        for groups in rows.chunks_exact_mut(self.groups_len()) {
-            groups[..left].fill(0.0);
-            let end = groups.len();
-            groups[end - right..].fill(0.0);
+        let (left, right) = (self.border.left * self.block_len, self.border.right * self.block_len);
+        for blocks in rows.chunks_exact_mut(self.blocks_len()) {
+            blocks[..left].fill(0.0);
+            let end = blocks.len();
+            blocks[end - right..].fill(0.0);
         }
     }
 

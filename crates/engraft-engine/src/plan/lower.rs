@@ -1,10 +1,12 @@
 //! Turns a graph into steps: node by node, each with what follows it and can be computed along with it.
 
+mod readers;
+mod window;
+
 use std::collections::HashMap;
 
 use engraft_graph::{
-    Activation, Conv2d, DepthwiseConv2d, Graph, Margins, NamedTensors, Node, NodeId, Op, Padding, Pool2d,
-    Shape, Tensor, same_padding,
+    Activation, Conv2d, Graph, NamedTensors, Node, NodeId, Op, Padding, Pool2d, Shape, Tensor,
 };
 use engraft_kernels::{
     Bf16Unit, ByteScale, ConvertPixels, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix,
@@ -22,6 +24,7 @@ use super::network::{Network, Step, ValueId, View};
 use super::winograd;
 use super::{Banding, Calibration, PlanOptions, Precision};
 use crate::EngineError;
+use window::{Window, border, convolution_window, is_convolution};
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
 const MOST_ELEMENTS: usize = 1 << 28;
@@ -141,48 +144,6 @@ impl<'a> Lowering<'a> {
         !readers.is_empty() && readers.iter().all(|&reader| kind(&self.graph.nodes()[reader].op))
     }
 
-    /// Whether a map is read by convolutions over all channels only, padded or not: they need no padded pixels.
-    fn only_feeds_convolutions(&self, index: usize) -> bool {
-        let is_convolution = |op: &Op| matches!(op, Op::Conv2d(_));
-        let readers = self.consumers.of(index);
-        !readers.is_empty()
-            && readers.iter().all(|&reader| match self.graph.nodes()[reader].op {
-                Op::ZeroPadding2d(_) => self.only_feeds(reader, is_convolution),
-                ref op => is_convolution(op),
-            })
-    }
-
-    /// Whether the vectors of all pixels should stand together in what `kernel` computes for the node `index`: where a depthwise
-    /// convolution writes or reads it, if all others can read it so.
-    fn groups_vectors(&self, kernel: &Kernel, index: usize) -> bool {
-        let is_depthwise = |op: &Op| matches!(op, Op::DepthwiseConv2d(_));
-        let reads = |op: &Op| match op {
-            Op::Conv2d(conv) => conv.kernel == [1, 1] && self.precision == Precision::F32,
-            op => is_depthwise(op),
-        };
-        let readers: Vec<&Op> = self.readers(index).collect();
-        let writes = match kernel {
-            Kernel::Convolution { .. } => readers.iter().any(|op| is_depthwise(op)),
-            Kernel::Depthwise { .. } => true,
-            _ => false,
-        };
-        let channels = self.graph.nodes()[index].shape.channels();
-        writes
-            && channels.is_multiple_of(self.isa.lanes())
-            && !readers.is_empty()
-            && readers.iter().all(|op| reads(op))
-    }
-
-    /// The operations that read a node, those behind a zero padding that is no step of its own included.
-    fn readers<'s>(&'s self, index: usize) -> impl Iterator<Item = &'s Op> {
-        let behind_padding = move |reader: &'s usize| match self.graph.nodes()[*reader].op {
-            Op::ZeroPadding2d(_) if self.only_feeds(*reader, is_convolution) => self.consumers.of(*reader),
-            _ => std::slice::from_ref(reader),
-        };
-        let readers = self.consumers.of(index).iter().flat_map(behind_padding);
-        readers.map(|&reader| &self.graph.nodes()[reader].op)
-    }
-
     /// The node's own arithmetic, and what follows it.
     fn fuse(&self, index: usize) -> Result<Fused, EngineError> {
         let node = &self.graph.nodes()[index];
@@ -237,8 +198,8 @@ impl<'a> Lowering<'a> {
         };
         let output = ValueId(self.values.len());
         let layout = Layout::new(node.shape, pixel_len);
-        let group_len = if self.groups_vectors(&kernel, fused.end) { self.isa.lanes() } else { pixel_len };
-        self.values.push(Layout { group_len, ..layout });
+        let block_len = if self.is_blocked(&kernel, fused.end) { self.isa.lanes() } else { pixel_len };
+        self.values.push(Layout { block_len, ..layout });
         self.owners.push(fused.end);
         self.views[fused.end] = Some(View { value: output, padding: Border::default() });
         let input_shapes: Vec<Shape> =
@@ -459,45 +420,6 @@ impl<'a> Lowering<'a> {
             rounded_len,
         })
     }
-}
-
-/// The sliding window of an operation that has one.
-struct Window {
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    padding: Padding,
-}
-
-fn convolution_window(op: &Op) -> Option<Window> {
-    match *op {
-        Op::Conv2d(Conv2d { kernel, strides, padding, .. })
-        | Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, .. }) => {
-            Some(Window { kernel, strides, padding })
-        }
-        _ => None,
-    }
-}
-
-fn is_convolution(op: &Op) -> bool {
-    convolution_window(op).is_some()
-}
-
-impl Window {
-    /// The zeros it adds around an input.
-    fn padding(&self, input: Shape) -> Border {
-        let Shape::Map { height, width, .. } = input else { return Border::default() };
-        if self.padding == Padding::Valid {
-            return Border::default();
-        }
-        let (top, bottom) = same_padding(height, self.kernel[0], self.strides[0]);
-        let (left, right) = same_padding(width, self.kernel[1], self.strides[1]);
-        Border { top, bottom, left, right }
-    }
-}
-
-fn border(padding: &Margins) -> Border {
-    let Margins { top, bottom, left, right } = *padding;
-    Border { top, bottom, left, right }
 }
 
 /// Reads or writes of an operation, whether it multiplies or not.

@@ -5,7 +5,7 @@ use engraft_graph::{Activation, Graph, GraphBuilder, NamedTensors, Padding, Tens
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
 
-use super::nets;
+use super::{floats, nets, reference};
 
 /// A first convolution, one in bytes on its rectified output, and the mean of each channel.
 fn two_convolutions() -> (Graph, NamedTensors) {
@@ -52,13 +52,45 @@ fn ranges_and_means_are_those_of_all_images() {
     // As many images as there are threads, and as floats.
     let images: Vec<Vec<u8>> = (0..9).map(|seed| noise_u8(seed, 108)).collect();
     let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
-    let floats: Vec<Vec<f32>> = images.iter().map(|image| super::floats(image)).collect();
+    let floats: Vec<Vec<f32>> = images.iter().map(|image| floats(image)).collect();
     let floats: Vec<&[f32]> = floats.iter().map(Vec::as_slice).collect();
     let of_bytes = measured(&graph, &weights, &images);
     let isa = InstructionSet::best();
     assert_eq!(Calibration::measure_f32(&graph, &weights, isa, &floats).unwrap(), of_bytes);
     let alone = super::pool(1).install(|| measured(&graph, &weights, &images));
     assert_eq!(alone, of_bytes);
+}
+
+#[test]
+fn means_of_blocks_of_channels_are_those_of_the_definition() {
+    // What the second convolution reads, and the mean of each channel of it.
+    let network = |pooled: bool| {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", [7, 5, 3]).unwrap();
+        let x = net.conv2d("expand", image, 48, 1, 1, Padding::Same).unwrap();
+        let x = net.depthwise_conv2d("depthwise", x, 3, 1, Padding::Same).unwrap();
+        let x = if pooled {
+            net.global_average_pool2d("pool", x).unwrap()
+        } else {
+            net.conv2d("project", x, 5, 1, 1, Padding::Same).unwrap()
+        };
+        net.finish(x).unwrap()
+    };
+    let (graph, pooled) = (network(false), network(true));
+    let (weights, image) = (nets::weights(&graph), noise_u8(1, 105));
+    let mut first_weights = NamedTensors::new();
+    for spec in pooled.weights() {
+        let tensor = weights.get(&spec.name).unwrap().clone();
+        first_weights.insert(spec.name, tensor).unwrap();
+    }
+    let want = reference::run(&pooled, &first_weights, &floats(&image));
+    let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    for isa in InstructionSet::available() {
+        let calibration = Calibration::measure_u8(&graph, &weights, isa, &[&image]).unwrap();
+        // A range and 3 means, a range and 48 means.
+        let numbers = calibration.numbers(&graph).unwrap();
+        assert_close(&numbers[7..], &want, Tolerance::abs(1e-5 * largest));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, like tests, fail by panicking")]
 
+mod blocked;
 mod calibration;
 mod nets;
 mod precision;

@@ -48,7 +48,7 @@ impl Draw {
     }
 
     fn channels(&mut self) -> usize {
-        [1, 2, 5, 8, 15, 16, 17, 24, 33, 49][self.below(10)]
+        [1, 2, 5, 8, 15, 16, 17, 24, 32, 33, 48, 49][self.below(12)]
     }
 
     fn flag(&mut self) -> bool {

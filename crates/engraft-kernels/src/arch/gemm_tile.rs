@@ -209,8 +209,8 @@ unsafe fn start<I: Isa, E: Element, const R: usize, const V: usize>(
     product: &PanelProduct<E>,
     output: *const f32,
 ) -> [[I::Vector; V]; R] {
-    // SAFETY: the panel begins with a row of bias, and `check` has seen that `columns` elements of every row lie inside
-    // the output.
+    // SAFETY: the panel begins with a row of bias, and `check` has seen that `columns` elements of every row, or its
+    // vectors where they lie apart, are inside the output.
     unsafe {
         let mut sums = [load_row::<I, V>(isa, product.panel.as_ptr().cast()); R];
         if product.accumulate {
@@ -311,8 +311,8 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
     let ragged = product.columns < width;
     let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
     let detour = detour.as_mut_ptr().cast::<f32>();
-    // SAFETY: `check` has seen that `columns` elements of every row lie inside output and residual; the detour has room
-    // for `R` rows of the panel's width, and is filled before it is read.
+    // SAFETY: `check` has seen that `columns` elements of every row, or its vectors where they lie apart, are inside output and
+    // residual; the detour has room for `R` rows of the panel's width, and is filled before it is read.
     unsafe {
         if let Some(residual) = &product.residual {
             let from = residual.values.as_ptr().add(residual.layout.offset(run, row));

@@ -22,10 +22,10 @@ impl Band<'_> {
         let layout = input.layout;
         let pointwise = kernel == [1, 1];
         let [run_count, run_len] = self.runs(kernel, strides);
-        let [row_len, pixel_stride] = layout.strides();
-        let segments = match layout.group_stride() {
+        let RowLayout { run_stride: row_len, row_stride: pixel_stride } = layout.rows();
+        let segments = match layout.block_stride() {
             Some(stride) => {
-                Segments { count: layout.channels / layout.group_len, len: layout.group_len, stride }
+                Segments { count: layout.channels / layout.block_len, len: layout.block_len, stride }
             }
             None if pointwise => Segments::one(layout.channels),
             None => Segments { count: kernel[0], len: kernel[1] * layout.pixel_len, stride: row_len },
@@ -42,7 +42,7 @@ impl Band<'_> {
             run_len,
             output_layout: self.output.rows(),
             output_columns: self.output.pixel_len,
-            output_vector_stride: self.output.group_stride(),
+            output_vector_stride: self.output.block_stride(),
             residual: self.residual(),
             clamp: ending.clamp,
             activation: ending.activation,
@@ -108,10 +108,10 @@ impl Band<'_> {
 
     /// What a convolution adds.
     fn residual(&self) -> Option<Residual<'_>> {
-        self.operands.get(1).map(|addend| Residual {
-            values: addend.window(self.first_row, Border::default()),
-            layout: addend.layout.rows(),
-        })
+        let addend = self.operands.get(1)?;
+        let [run_stride, row_stride] = addend.layout.strides();
+        let values = addend.window(self.first_row, Border::default());
+        Some(Residual { values, layout: RowLayout { run_stride, row_stride } })
     }
 
     pub fn depthwise(

@@ -20,6 +20,7 @@ pub(in super::super) struct Operand<'a> {
 impl<'a> Operand<'a> {
     /// The pixels of a row of the map, without its border.
     pub fn row(&self, row: usize) -> &'a [f32] {
+        self.layout.assert_unblocked();
         &self.window(row, Border::default())[..self.layout.width * self.layout.pixel_len]
     }
 
@@ -102,11 +103,12 @@ impl<'a> Band<'a> {
 
     /// Where the first pixel lies in the rows of the output.
     pub fn output_start(&self) -> usize {
-        self.output.border.left * self.output.group_len
+        self.output.border.left * self.output.block_len
     }
 
     /// Calls `fill` with each row's number in the map and its pixels, without the border.
     pub fn each_row(&self, rows: &mut [f32], mut fill: impl FnMut(usize, &mut [f32])) {
+        self.output.assert_unblocked();
         let (start, len) = (self.output_start(), self.output.width * self.output.pixel_len);
         for (index, row) in rows.chunks_exact_mut(self.output.row_len()).enumerate() {
             fill(self.first_row + index, &mut row[start..][..len]);

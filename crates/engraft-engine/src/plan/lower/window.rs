@@ -1,0 +1,46 @@
+//! Sliding windows, and the zeros they read beyond the edge.
+
+use engraft_graph::{Conv2d, DepthwiseConv2d, Margins, Op, Padding, Shape, same_padding};
+
+use crate::plan::layout::Border;
+
+/// The sliding window of an operation that has one.
+pub(super) struct Window {
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+}
+
+/// The window of a convolution.
+pub(super) fn convolution_window(op: &Op) -> Option<Window> {
+    match *op {
+        Op::Conv2d(Conv2d { kernel, strides, padding, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { kernel, strides, padding, .. }) => {
+            Some(Window { kernel, strides, padding })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn is_convolution(op: &Op) -> bool {
+    convolution_window(op).is_some()
+}
+
+impl Window {
+    /// The zeros it adds around an input.
+    pub(super) fn padding(&self, input: Shape) -> Border {
+        let Shape::Map { height, width, .. } = input else { return Border::default() };
+        if self.padding == Padding::Valid {
+            return Border::default();
+        }
+        let (top, bottom) = same_padding(height, self.kernel[0], self.strides[0]);
+        let (left, right) = same_padding(width, self.kernel[1], self.strides[1]);
+        Border { top, bottom, left, right }
+    }
+}
+
+/// The zeros that a padding adds.
+pub(super) fn border(padding: &Margins) -> Border {
+    let Margins { top, bottom, left, right } = *padding;
+    Border { top, bottom, left, right }
+}
