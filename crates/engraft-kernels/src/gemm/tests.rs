@@ -147,26 +147,32 @@ fn blocked(values: &[f32], [rows, vectors, lanes]: [usize; 3]) -> Vec<f32> {
     values.chunks_exact(rows * vectors * lanes).flat_map(of_run).collect()
 }
 
-/// A row of two vectors, of which `columns` are stored `vector_stride` elements apart, into `len` elements.
-fn store_apart(columns: usize, vector_stride: usize, len: usize) {
-    let isa = InstructionSet::best();
-    let matrix = vec![1.0; 2 * isa.lanes()];
-    let weights = PackedMatrix::pack(isa, MatrixView::row_major(&matrix[..columns], 1, columns), None, None);
+/// The product of `rows` rows, in input and output one after the other.
+fn product<'a>(weights: &'a PackedMatrix, input: &'a [f32], rows: usize) -> Gemm<'a> {
+    let (sum_len, columns) = (weights.rows(), weights.columns());
     Gemm {
-        weights: &weights,
-        input: &[1.0],
-        input_layout: RowLayout { run_stride: 0, row_stride: 1 },
-        segments: Segments::one(1),
+        weights,
+        input,
+        input_layout: RowLayout { run_stride: 0, row_stride: sum_len },
+        segments: Segments::one(sum_len),
         run_count: 1,
-        run_len: 1,
-        output_layout: RowLayout { run_stride: 0, row_stride: 0 },
+        run_len: rows,
+        output_layout: RowLayout { run_stride: 0, row_stride: columns },
         output_columns: columns,
-        output_vector_stride: Some(vector_stride),
+        output_vector_stride: None,
         residual: None,
         clamp: None,
         activation: None,
     }
-    .run(&mut vec![0.0; len]);
+}
+
+/// A row of two vectors, of which `columns` are stored `vector_stride` elements apart, into `len` elements.
+fn store_apart(columns: usize, vector_stride: usize, len: usize) {
+    let matrix = vec![1.0; columns];
+    let matrix = MatrixView::row_major(&matrix, 1, columns);
+    let weights = PackedMatrix::pack(InstructionSet::best(), matrix, None, None);
+    let output_vector_stride = Some(vector_stride);
+    Gemm { output_vector_stride, ..product(&weights, &[1.0], 1) }.run(&mut vec![0.0; len]);
 }
 
 #[test]
@@ -194,23 +200,10 @@ fn padded_columns_are_zero() {
             Some(&[0.5; 3]),
         );
         let columns = isa.padded(3);
-        let layout = RowLayout { run_stride: 0, row_stride: columns };
         let mut got = vec![f32::NAN; 2 * columns];
-        Gemm {
-            weights: &weights,
-            input: &[1.0; 10],
-            input_layout: RowLayout { run_stride: 0, row_stride: 5 },
-            segments: Segments::one(5),
-            run_count: 1,
-            run_len: 2,
-            output_layout: layout,
-            output_columns: columns,
-            output_vector_stride: None,
-            residual: None,
-            clamp: None,
-            activation: None,
-        }
-        .run(&mut got);
+        let output_layout = RowLayout { run_stride: 0, row_stride: columns };
+        let input = [1.0; 10];
+        Gemm { output_layout, output_columns: columns, ..product(&weights, &input, 2) }.run(&mut got);
         let mut row = vec![5.5, 10.5, 15.5];
         row.resize(columns, 0.0);
         assert_eq!(got, [row.clone(), row].concat(), "{}", isa.name());
@@ -222,20 +215,5 @@ fn padded_columns_are_zero() {
 fn a_short_input_is_noticed() {
     let weights =
         PackedMatrix::pack(InstructionSet::best(), MatrixView::row_major(&[1.0; 6], 3, 2), None, None);
-    let layout = RowLayout { run_stride: 0, row_stride: 2 };
-    Gemm {
-        weights: &weights,
-        input: &[0.0; 5],
-        input_layout: RowLayout { run_stride: 0, row_stride: 3 },
-        segments: Segments::one(3),
-        run_count: 1,
-        run_len: 2,
-        output_layout: layout,
-        output_columns: 2,
-        output_vector_stride: None,
-        residual: None,
-        clamp: None,
-        activation: None,
-    }
-    .run(&mut [0.0; 4]);
+    product(&weights, &[0.0; 5], 2).run(&mut [0.0; 4]);
 }
