@@ -1,43 +1,74 @@
 //! Memory for vectors: starts on a cache line, and its pages are present from the beginning.
 
+use std::fmt::{Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
+
+use crate::arch::Part;
+
 /// Zeroed elements whose first one lies on a 64-byte boundary, so that no vector crosses a cache line.
-#[derive(Debug, Default)]
-pub struct AlignedBuffer<T = f32> {
-    elements: Vec<T>,
-    start: usize,
-    len: usize,
+pub struct AlignedBuffer<T = f32>(Memory<T>);
+
+enum Memory<T> {
+    /// Some of these elements.
+    Own { elements: Vec<T>, start: usize, len: usize },
+    /// Cut from a [`crate::Region`].
+    Shared(Part),
 }
 
-const ALIGNMENT_BYTES: usize = 64;
+pub(crate) const ALIGNMENT_BYTES: usize = 64;
 const PAGE_BYTES: usize = 4096;
 
-impl<T: Copy + Default> AlignedBuffer<T> {
+impl<T: Pod> AlignedBuffer<T> {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> AlignedBuffer<T> {
         let slack = ALIGNMENT_BYTES / size_of::<T>();
-        let mut elements = vec![T::default(); len + slack];
+        let mut elements = vec![T::zeroed(); len + slack];
         // The system maps a page when it is first written: do that here, and not in the first run.
         for page in elements.chunks_mut(PAGE_BYTES / size_of::<T>()) {
-            page[0] = std::hint::black_box(T::default());
+            page[0] = std::hint::black_box(T::zeroed());
         }
         let start = elements.as_ptr().align_offset(ALIGNMENT_BYTES).min(slack);
-        AlignedBuffer { elements, start, len }
+        AlignedBuffer(Memory::Own { elements, start, len })
     }
 }
 
-impl<T> Deref for AlignedBuffer<T> {
+impl<T> Default for AlignedBuffer<T> {
+    fn default() -> AlignedBuffer<T> {
+        AlignedBuffer(Memory::Own { elements: Vec::new(), start: 0, len: 0 })
+    }
+}
+
+impl<T> From<Part> for AlignedBuffer<T> {
+    fn from(part: Part) -> AlignedBuffer<T> {
+        AlignedBuffer(Memory::Shared(part))
+    }
+}
+
+impl<T: Pod + Debug> Debug for AlignedBuffer<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Pod> Deref for AlignedBuffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.elements[self.start..self.start + self.len]
+        match &self.0 {
+            Memory::Own { elements, start, len } => &elements[*start..*start + *len],
+            Memory::Shared(part) => cast_slice(part),
+        }
     }
 }
 
-impl<T> DerefMut for AlignedBuffer<T> {
+impl<T: Pod> DerefMut for AlignedBuffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.elements[self.start..self.start + self.len]
+        match &mut self.0 {
+            Memory::Own { elements, start, len } => &mut elements[*start..*start + *len],
+            Memory::Shared(part) => cast_slice_mut(part),
+        }
     }
 }
 

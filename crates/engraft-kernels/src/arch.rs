@@ -20,6 +20,7 @@ mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod region;
 
 pub use bf16::Bf16Pair;
 pub(crate) use bf16::round_row;
@@ -31,6 +32,8 @@ pub(crate) use element::{Element, Word};
 pub(crate) use gemm_tile::PanelProduct;
 pub use int8_unit::Int8Unit;
 pub(crate) use isa::{Isa, SimdOp};
+pub(crate) use region::Part;
+pub use region::Region;
 
 use crate::KernelError;
 

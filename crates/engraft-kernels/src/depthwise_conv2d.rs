@@ -3,7 +3,7 @@
 //! Source: Keras `DepthwiseConv2D` with `depth_multiplier=1`.
 
 use crate::arch::{DepthwiseTiles, Isa, SimdOp};
-use crate::{Activation, AlignedBuffer, Clamp, InstructionSet};
+use crate::{Activation, AlignedBuffer, Clamp, InstructionSet, Region};
 
 /// The filters and the bias of a depthwise convolution, packed for one instruction set.
 #[derive(Debug)]
@@ -44,6 +44,11 @@ impl PackedDepthwise {
     /// Height and width of a filter.
     pub fn kernel(&self) -> [usize; 2] {
         self.kernel
+    }
+
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        region.take_in(&mut self.values);
     }
 
     /// Memory it takes, in bytes.

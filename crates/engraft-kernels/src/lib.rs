@@ -54,7 +54,7 @@ mod winograd_conv2d;
 pub use activation::Activation;
 pub use adam_update::{AdamSlots, AdamUpdate};
 pub use aligned_buffer::AlignedBuffer;
-pub use arch::{Bf16Pair, Bf16Unit, InstructionSet, Int8Unit};
+pub use arch::{Bf16Pair, Bf16Unit, InstructionSet, Int8Unit, Region};
 pub use average_pool2d::AveragePool2d;
 pub use batch_norm::{BatchNorm, BatchNormGradient, add_gradient_sums, add_moments};
 pub use byte_scale::ByteScale;

@@ -5,7 +5,7 @@
 
 use crate::arch::Bf16Unit;
 use crate::packed_matrix::{MostPanelVectors, Panel, panels};
-use crate::{AlignedBuffer, Bf16Pair, MatrixView};
+use crate::{AlignedBuffer, Bf16Pair, MatrixView, Region};
 
 /// The weights of a [`crate::RoundedConv2d`] in bf16, with a bias in single precision for each column.
 ///
@@ -79,6 +79,11 @@ impl PackedBf16Matrix {
     /// Number of columns, without padding.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        region.take_in(&mut self.values);
     }
 
     /// Memory it takes, in bytes.

@@ -6,7 +6,7 @@
 
 use crate::arch::{ByteQuad, Element, Int8Unit};
 use crate::packed_matrix::{MostPanelVectors, Panel, panels};
-use crate::{AlignedBuffer, ByteScale, MatrixView};
+use crate::{AlignedBuffer, ByteScale, MatrixView, Region};
 
 /// Weights in signed bytes, each column with a step of its own, and with a bias in single precision for each column.
 ///
@@ -101,6 +101,11 @@ impl PackedInt8Matrix {
     /// Number of columns, without padding.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        region.take_in(&mut self.values);
     }
 
     /// Memory it takes, in bytes.

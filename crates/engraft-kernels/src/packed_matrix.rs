@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::arch::{Isa, SimdOp};
-use crate::{AlignedBuffer, InstructionSet};
+use crate::{AlignedBuffer, InstructionSet, Region};
 
 /// A matrix inside a slice.
 #[derive(Clone, Copy)]
@@ -150,6 +150,11 @@ impl PackedMatrix {
     /// Number of columns, without padding.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        region.take_in(&mut self.values);
     }
 
     /// Memory it takes, in bytes.

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use bytemuck::cast_slice_mut;
+
 use crate::arch::{Isa, PanelProduct, SimdOp, Word};
 use crate::rounded_matrix::Rounding;
 use crate::{Activation, Clamp, Residual, RoundedMatrix, RowLayout, Segments};
@@ -60,10 +62,10 @@ impl RoundedConv2d<'_> {
     pub fn run(self, scratch: &mut [u32], output: &mut [f32]) {
         match self.weights {
             RoundedMatrix::Bf16(weights) => {
-                Typed { weights, convolution: self }.run(Word::words(scratch), output);
+                Typed { weights, convolution: self }.run(cast_slice_mut(scratch), output);
             }
             RoundedMatrix::Int8(weights) => {
-                Typed { weights, convolution: self }.run(Word::words(scratch), output);
+                Typed { weights, convolution: self }.run(cast_slice_mut(scratch), output);
             }
         }
     }
@@ -82,6 +84,7 @@ struct Typed<'a, W> {
 
 impl<'a, W: Rounding> Typed<'a, W> {
     fn run(self, scratch: &mut [W::Word], output: &mut [f32]) {
+        const { assert!(size_of::<W::Word>() == size_of::<u32>(), "what a scratch counts") };
         let Typed { weights, convolution: RoundedConv2d { kernel, pixel_len, .. } } = self;
         assert!(scratch.len() >= self.rounded().len_for_one(), "scratch too short");
         assert_eq!(weights.taps(), kernel[0] * kernel[1], "taps");

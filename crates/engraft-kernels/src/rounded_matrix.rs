@@ -4,7 +4,7 @@
 
 use crate::arch::{Bf16Pair, ByteQuad, Isa, Multiplier, PanelProduct, SimdOp, Word, quantize_row, round_row};
 use crate::packed_matrix::Panel;
-use crate::{PackedBf16Matrix, PackedInt8Matrix, RowLayout};
+use crate::{PackedBf16Matrix, PackedInt8Matrix, Region, RowLayout};
 
 /// The weights of a [`crate::RoundedConv2d`].
 #[derive(Debug)]
@@ -16,6 +16,14 @@ pub enum RoundedMatrix {
 }
 
 impl RoundedMatrix {
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        match self {
+            RoundedMatrix::Bf16(weights) => weights.move_to(region),
+            RoundedMatrix::Int8(weights) => weights.move_to(region),
+        }
+    }
+
     /// Memory it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
         match self {

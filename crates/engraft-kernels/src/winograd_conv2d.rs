@@ -11,7 +11,8 @@ mod tile;
 
 use crate::arch::{Isa, SimdOp};
 use crate::{
-    Activation, AlignedBuffer, Clamp, Gemm, InstructionSet, MatrixView, PackedMatrix, RowLayout, Segments,
+    Activation, AlignedBuffer, Clamp, Gemm, InstructionSet, MatrixView, PackedMatrix, Region, RowLayout,
+    Segments,
 };
 pub use tile::WinogradTile;
 use tile::{FourByFour, Transform, TwoByTwo};
@@ -64,6 +65,12 @@ impl PackedWinograd {
     /// What the outputs are computed in: parts of them must begin at a multiple of its side.
     pub fn tile(&self) -> WinogradTile {
         self.tile
+    }
+
+    /// Moves what it holds to a region.
+    pub fn move_to(&mut self, region: &mut Region) {
+        self.matrices.iter_mut().for_each(|matrix| matrix.move_to(region));
+        region.take_in(&mut self.bias);
     }
 
     /// Memory it takes, in bytes.

@@ -5,8 +5,8 @@ mod band;
 mod movement;
 
 use engraft_kernels::{
-    Activation, Clamp, ConvertPixels, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind, RoundedConv2d,
-    RoundedMatrix,
+    Activation, Clamp, ConvertPixels, PackedDepthwise, PackedMatrix, PackedWinograd, PoolKind, Region,
+    RoundedConv2d, RoundedMatrix,
 };
 
 use super::chain::RowWindow;
@@ -110,6 +110,17 @@ impl Kernel {
             Kernel::RoundedConvolution { weights, .. } => weights.size_bytes(),
             Kernel::Depthwise { weights, .. } => weights.size_bytes(),
             _ => 0,
+        }
+    }
+
+    /// Moves the weights to a region.
+    pub(super) fn move_to(&mut self, region: &mut Region) {
+        match self {
+            Kernel::Convolution { weights, .. } => weights.move_to(region),
+            Kernel::Winograd { weights, .. } => weights.move_to(region),
+            Kernel::RoundedConvolution { weights, .. } => weights.move_to(region),
+            Kernel::Depthwise { weights, .. } => weights.move_to(region),
+            _ => {}
         }
     }
 

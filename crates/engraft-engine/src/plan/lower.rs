@@ -10,7 +10,8 @@ use engraft_graph::{
 };
 use engraft_kernels::{
     Bf16Unit, ByteScale, ConvertPixels, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix,
-    PackedDepthwise, PackedInt8Matrix, PackedMatrix, PackedWinograd, PoolKind, RoundedMatrix, WinogradTile,
+    PackedDepthwise, PackedInt8Matrix, PackedMatrix, PackedWinograd, PoolKind, Region, RoundedMatrix,
+    WinogradTile,
 };
 
 use super::affine::Affine;
@@ -51,6 +52,7 @@ pub(super) fn lower(
         values: Vec::new(),
         owners: Vec::new(),
         steps: Vec::new(),
+        region: Region::default(),
     };
     for index in 0..graph.nodes().len() {
         lowering.node(index)?;
@@ -85,6 +87,8 @@ struct Lowering<'a> {
     /// The node that each value belongs to.
     owners: Vec<usize>,
     steps: Vec<Step>,
+    /// Where the weights lie.
+    region: Region,
 }
 
 impl<'a> Lowering<'a> {
@@ -188,7 +192,8 @@ impl<'a> Lowering<'a> {
             inputs[0].padding = padding;
         }
         inputs.extend(fused.addend.map(|addend| self.view(addend)));
-        let kernel = self.kernel(node, &inputs, &fused)?;
+        let mut kernel = self.kernel(node, &inputs, &fused)?;
+        kernel.move_to(&mut self.region);
         let is_image = matches!(node.op, Op::Input { .. });
         let channels = node.shape.channels();
         let pixel_len = if is_image && self.only_feeds_convolutions(fused.end) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engraft_kernels::AlignedBuffer;
+use engraft_kernels::{AlignedBuffer, Region};
 
 use super::network::Network;
 
@@ -15,8 +15,9 @@ pub struct Worker {
 
 impl Worker {
     pub(super) fn new(network: &Network) -> Worker {
-        let slots = network.slot_lens.iter().map(|&len| AlignedBuffer::zeroed(len)).collect();
-        Worker { slots, scratch: vec![Scratch::new(network)] }
+        let mut region = Region::default();
+        let slots = network.slot_lens.iter().map(|&len| region.zeroed(len)).collect();
+        Worker { slots, scratch: vec![Scratch::within(&mut region, network)] }
     }
 
     /// Whether it has the buffers that the network needs.
@@ -61,10 +62,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn new(network: &Network) -> Work {
+    fn within(region: &mut Region, network: &Network) -> Work {
         Work {
-            transformed: AlignedBuffer::zeroed(network.transformed_len),
-            rounded: AlignedBuffer::zeroed(network.rounded_len),
+            transformed: region.zeroed(network.transformed_len),
+            rounded: region.zeroed(network.rounded_len),
         }
     }
 
@@ -93,11 +94,15 @@ impl Kept {
 
 impl Scratch {
     pub(super) fn new(network: &Network) -> Scratch {
+        Scratch::within(&mut Region::default(), network)
+    }
+
+    fn within(region: &mut Region, network: &Network) -> Scratch {
         let kept = network.kept_lens.iter().map(|&len| {
-            let buffer = AlignedBuffer::zeroed(len);
+            let buffer = region.zeroed(len);
             Kept { buffer, first: 0, filled: 0, needed: 0 }
         });
-        Scratch { kept: kept.collect(), work: Work::new(network), times: None }
+        Scratch { kept: kept.collect(), work: Work::within(region, network), times: None }
     }
 
     /// Forgets all rows.

@@ -2,12 +2,14 @@
 //!
 //! Source: Intel, "Architecture Instruction Set Extensions Programming Reference", `VCVTNE2PS2BF16` and `VDPBF16PS`.
 
+use bytemuck::{Pod, Zeroable};
+
 use super::{Element, Isa, Word};
 
 /// Two numbers rounded to bf16: that of the even place in the lower half.
 ///
 /// Rounded is to the nearest, to the even one of two. What is subnormal in single precision becomes zero, NaN stays NaN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Bf16Pair(u32);
 
@@ -60,8 +62,7 @@ impl Element for Bf16Pair {
     }
 }
 
-// SAFETY: it is a transparent `u32`.
-unsafe impl Word for Bf16Pair {
+impl Word for Bf16Pair {
     const NUMBERS: usize = 2;
 }
 

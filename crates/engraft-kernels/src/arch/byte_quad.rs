@@ -2,12 +2,14 @@
 //!
 //! Source: Intel, "Architecture Instruction Set Extensions Programming Reference", `VPDPBUSD`.
 
+use bytemuck::{Pod, Zeroable};
+
 use super::gemm_tile::load_row;
 use super::{Element, Isa, Word};
 use crate::ByteScale;
 
 /// Four bytes, in the order in which they lie in memory: without sign on the left side of a product, signed on the right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct ByteQuad(u32);
 
@@ -60,8 +62,7 @@ impl Element for ByteQuad {
     }
 }
 
-// SAFETY: it is a transparent `u32`.
-unsafe impl Word for ByteQuad {
+impl Word for ByteQuad {
     const NUMBERS: usize = 4;
 }
 

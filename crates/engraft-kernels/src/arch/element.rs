@@ -1,5 +1,7 @@
 //! What products are made of: a number, or several smaller ones in the 32 bits of one.
 
+use bytemuck::Pod;
+
 use super::Isa;
 
 /// An element of the left matrix of a product.
@@ -42,17 +44,7 @@ impl Element for f32 {
 }
 
 /// Several small numbers in 32 bits.
-///
-/// # Safety
-/// Every value of 32 bits must be valid for the type.
-pub(crate) unsafe trait Word: Element {
+pub(crate) trait Word: Element + Pod {
     /// Numbers of a word.
     const NUMBERS: usize;
-
-    /// The same memory.
-    fn words(memory: &mut [u32]) -> &mut [Self] {
-        const { assert!(size_of::<Self>() == size_of::<u32>() && align_of::<Self>() == align_of::<u32>()) };
-        // SAFETY: size and alignment were just compared, and whoever implements the trait vouches for every value.
-        unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len()) }
-    }
 }
