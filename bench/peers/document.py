@@ -27,7 +27,8 @@ python3 bench/peers.py --write{file}
 All sides have the same graph and the same weights (noise that keeps activations in range), without classifier, pooled; their features
 were compared first. They took turns, {when}, on {machine},
 where the load average before a run was {load}. The figures are medians, and a ratio is of two sides in one run. Ours starts from the
-bytes of an image and includes preprocessing; the others start from floats that are scaled and laid out for them.
+bytes of an image and includes preprocessing; the others start from floats that are scaled and laid out for them. On Linux ours asks
+for huge pages and ONNX Runtime is given them; the others take small pages, whose places a virtual machine looks up slowly.
 [bench/README.md](../bench/README.md) says how each is set up. Versions: {versions}.
 """
 

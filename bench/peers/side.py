@@ -17,9 +17,8 @@ PEERS = PYTHON_PEERS + RUST_PEERS
 # Rust engines take the best there is.
 PEERS_HELD_TO = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 
-# Huge pages for those that do not ask Linux for them as ours does. OpenVINO gains nothing by it.
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-PEERS_GIVEN_HUGE_PAGES = ("onnxruntime", "torch", "keras", "rten", "tract")
+# ONNX Runtime gains by huge pages, for which ours asks Linux, and it does not: its allocator does (from glibc 2.35 on).
+PEERS_AT_THEIR_BEST = {"onnxruntime": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
 
 
 class Side:
@@ -33,7 +32,7 @@ class Side:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
             "ENGRAFT_ISA": isa,
-        } | PEERS_HELD_TO.get(isa, {}) | (HUGE_PAGES if name in PEERS_GIVEN_HUGE_PAGES else {})
+        } | PEERS_HELD_TO.get(isa, {}) | PEERS_AT_THEIR_BEST.get(name, {})
         self.errors = tempfile.TemporaryFile("w+")
         start = time.perf_counter()
         self.process = subprocess.Popen(

@@ -14,7 +14,7 @@ enum Memory<T> {
     /// Some of these elements.
     Own { elements: Vec<T>, start: usize, len: usize },
     /// Cut from a [`crate::Region`].
-    Shared(Part),
+    Cut(Part),
 }
 
 pub(crate) const ALIGNMENT_BYTES: usize = 64;
@@ -42,7 +42,7 @@ impl<T> Default for AlignedBuffer<T> {
 
 impl<T> From<Part> for AlignedBuffer<T> {
     fn from(part: Part) -> AlignedBuffer<T> {
-        AlignedBuffer(Memory::Shared(part))
+        AlignedBuffer(Memory::Cut(part))
     }
 }
 
@@ -58,7 +58,7 @@ impl<T: Pod> Deref for AlignedBuffer<T> {
     fn deref(&self) -> &[T] {
         match &self.0 {
             Memory::Own { elements, start, len } => &elements[*start..*start + *len],
-            Memory::Shared(part) => cast_slice(part),
+            Memory::Cut(part) => cast_slice(part),
         }
     }
 }
@@ -67,7 +67,7 @@ impl<T: Pod> DerefMut for AlignedBuffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.0 {
             Memory::Own { elements, start, len } => &mut elements[*start..*start + *len],
-            Memory::Shared(part) => cast_slice_mut(part),
+            Memory::Cut(part) => cast_slice_mut(part),
         }
     }
 }
