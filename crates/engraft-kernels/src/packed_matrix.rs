@@ -241,6 +241,17 @@ mod tests {
     }
 
     #[test]
+    fn a_matrix_that_moves_lies_elsewhere_and_is_the_same() {
+        let values: Vec<f32> = (0..15).map(|x| x as f32).collect();
+        let matrix = MatrixView::row_major(&values, 3, 5);
+        let mut packed = PackedMatrix::pack(InstructionSet::best(), matrix, None, None);
+        let (before, want) = (packed.values.as_ptr(), packed.values.to_vec());
+        packed.move_to(&mut Region::default());
+        assert_eq!(*packed.values, want);
+        assert!(cfg!(not(target_os = "linux")) || packed.values.as_ptr() != before);
+    }
+
+    #[test]
     fn a_transposed_view_exchanges_rows_and_columns() {
         let view = MatrixView::row_major(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3).transposed();
         let mut row = [0.0; 2];

@@ -52,10 +52,8 @@ impl Region {
         if bytes >= BLOCK_BYTES / 2 {
             return Block::new(bytes).cut(bytes);
         }
-        if self.block.as_ref().is_none_or(|block| block.room() < bytes) {
-            self.block = None;
-        }
-        self.block.get_or_insert_with(|| Block::new(BLOCK_BYTES)).cut(bytes)
+        let block = self.block.take().filter(|block| block.room >= bytes);
+        self.block.insert(block.unwrap_or_else(|| Block::new(BLOCK_BYTES))).cut(bytes)
     }
 }
 
@@ -73,6 +71,7 @@ struct Block {
     /// Only kept: its bytes are never reached through it.
     memory: Arc<MmapMut>,
     next: NonNull<u8>,
+    /// Bytes that are left from there on.
     room: usize,
 }
 
@@ -90,11 +89,6 @@ impl Block {
             memory.advise_range(memmap2::Advice::HugePage, start, len / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES);
         let next = NonNull::from(&mut memory[start..]).cast();
         Block { memory: Arc::new(memory), next, room: len }
-    }
-
-    /// Bytes that are left.
-    fn room(&self) -> usize {
-        self.room
     }
 
     /// The next `len` bytes.
@@ -116,10 +110,11 @@ impl Block {
 pub(crate) struct Part {
     start: NonNull<u8>,
     len: usize,
+    /// Only kept, as in the block.
     _memory: Arc<MmapMut>,
 }
 
-// SAFETY: a part is the only way to its bytes.
+// SAFETY: a part is the only way to its bytes, since nobody reaches any through the mapping.
 unsafe impl Send for Part {}
 // SAFETY: a shared part can only be read.
 unsafe impl Sync for Part {}
@@ -183,7 +178,7 @@ mod tests {
         let mut block = Block::new(HUGE_PAGE_BYTES);
         let part = block.cut(HUGE_PAGE_BYTES - 1);
         assert!((part.as_ptr() as usize).is_multiple_of(HUGE_PAGE_BYTES));
-        assert_eq!((part.len(), block.room()), (HUGE_PAGE_BYTES - 1, 0));
+        assert_eq!((part.len(), block.room), (HUGE_PAGE_BYTES - 1, 0));
     }
 
     #[test]
