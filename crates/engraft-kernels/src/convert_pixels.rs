@@ -10,7 +10,7 @@ use crate::arch::{Isa, SimdOp};
 pub struct ConvertPixels {
     isa: InstructionSet,
     channels: usize,
-    /// One factor and one summand for each element of some neighbouring pixels.
+    /// One factor and one summand for each element of some neighbouring pixels, in the image's order.
     scale: Vec<f32>,
     offset: Vec<f32>,
     /// Whether the channels of the image come last first.
@@ -28,13 +28,15 @@ impl ConvertPixels {
     /// If there are not as many factors as summands, or none.
     pub fn new(isa: InstructionSet, scale: &[f32], offset: &[f32], reversed: bool) -> ConvertPixels {
         assert!(scale.len() == offset.len() && !scale.is_empty(), "one factor and one summand per channel");
-        ConvertPixels {
-            isa,
-            channels: scale.len(),
-            scale: scale.repeat(PIXELS),
-            offset: offset.repeat(PIXELS),
-            reversed,
-        }
+        let of_pixels = |values: &[f32]| {
+            let mut values = values.repeat(PIXELS);
+            if reversed {
+                values.reverse();
+            }
+            values
+        };
+        let (channels, scale, offset) = (scale.len(), of_pixels(scale), of_pixels(offset));
+        ConvertPixels { isa, channels, scale, offset, reversed }
     }
 
     /// Converts the pixels of `from` to pixels of `pixel_len` elements; those beyond the channels become zero.
@@ -59,33 +61,32 @@ impl<T: Copy + Into<f32>> SimdOp for ConvertInto<'_, T> {
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
         let ConvertPixels { channels, scale, offset, reversed, .. } = self.conversion;
-        if self.pixel_len == *channels && !reversed {
-            let chunks =
-                self.from.chunks(scale.len()).zip(self.to[..self.from.len()].chunks_mut(scale.len()));
-            chunks.for_each(|(from, to)| convert(from, scale, offset, to));
+        let finish = |pixel: &mut [f32]| {
+            if *reversed {
+                pixel.reverse();
+            }
+        };
+        if self.pixel_len == *channels {
+            let to = &mut self.to[..self.from.len()];
+            for (from, to) in self.from.chunks(scale.len()).zip(to.chunks_mut(scale.len())) {
+                convert(from, scale, offset, to);
+                to.chunks_exact_mut(*channels).for_each(finish);
+            }
             return;
         }
         let pixels = self.from.chunks_exact(*channels).zip(self.to.chunks_exact_mut(self.pixel_len));
         for (from, to) in pixels {
             let (values, rest) = to.split_at_mut(*channels);
-            if *reversed {
-                convert(from.iter().rev(), scale, offset, values);
-            } else {
-                convert(from, scale, offset, values);
-            }
+            convert(from, scale, offset, values);
+            finish(values);
             rest.fill(0.0);
         }
     }
 }
 
 #[inline(always)]
-fn convert<'a, T: Copy + Into<f32> + 'a>(
-    from: impl IntoIterator<Item = &'a T>,
-    scale: &[f32],
-    offset: &[f32],
-    to: &mut [f32],
-) {
-    for (((&x, scale), offset), to) in from.into_iter().zip(scale).zip(offset).zip(to) {
+fn convert<T: Copy + Into<f32>>(from: &[T], scale: &[f32], offset: &[f32], to: &mut [f32]) {
+    for (((&x, scale), offset), to) in from.iter().zip(scale).zip(offset).zip(to) {
         *to = x.into() * scale + offset;
     }
 }
