@@ -23,7 +23,7 @@ use engraft_kernels::InstructionSet;
 use rayon::prelude::*;
 
 use crate::EngineError;
-use attended::attended;
+use attended::{attended, sharing_threads};
 pub use calibration::Calibration;
 use kernel::Pixels;
 use network::Network;
@@ -243,7 +243,7 @@ impl Plan {
         }
         self.check_output(images.len(), out)?;
         // A single image is split over the threads; several are not, so that no thread waits for another.
-        let threads = if images.len() == 1 { rayon::current_num_threads() } else { 1 };
+        let threads = if images.len() == 1 { sharing_threads() } else { 1 };
         let run = |(out, image): (&mut [f32], &'a T)| {
             let mut worker = self.borrow_worker();
             worker.run(&self.network, pixels(image), threads);
