@@ -23,13 +23,8 @@ enum Unit {
 impl Int8Unit {
     /// All that this processor has beside `isa`, the fastest first; the last has no instruction of its own.
     pub fn available(isa: InstructionSet) -> Vec<Int8Unit> {
-        let mut units = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        if let Kind::Avx512(_) = isa.0 {
-            units.extend(avx512::Avx512::<{ avx512::VNNI }>::detect().map(Unit::Avx512Vnni));
-        }
-        units.push(Unit::Plain);
-        units.into_iter().map(|unit| Int8Unit { isa, unit }).collect()
+        let units = unit_with_instruction(isa).into_iter().chain([Unit::Plain]);
+        units.map(|unit| Int8Unit { isa, unit }).collect()
     }
 
     /// The fastest beside `isa`.
@@ -65,4 +60,17 @@ impl Int8Unit {
             Unit::Plain => self.isa.run(op),
         }
     }
+}
+
+/// The one beside `isa` that has an instruction for bytes.
+#[cfg(target_arch = "x86_64")]
+fn unit_with_instruction(isa: InstructionSet) -> Option<Unit> {
+    let Kind::Avx512(_) = isa.0 else { return None };
+    avx512::Avx512::<{ avx512::VNNI }>::detect().map(Unit::Avx512Vnni)
+}
+
+/// None: Rust has no stable function for those of Arm.
+#[cfg(not(target_arch = "x86_64"))]
+fn unit_with_instruction(_: InstructionSet) -> Option<Unit> {
+    None
 }
