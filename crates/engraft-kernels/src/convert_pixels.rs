@@ -61,16 +61,13 @@ impl<T: Copy + Into<f32>> SimdOp for ConvertInto<'_, T> {
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
         let ConvertPixels { channels, scale, offset, reversed, .. } = self.conversion;
-        let finish = |pixel: &mut [f32]| {
-            if *reversed {
-                pixel.reverse();
-            }
-        };
         if self.pixel_len == *channels {
             let to = &mut self.to[..self.from.len()];
             for (from, to) in self.from.chunks(scale.len()).zip(to.chunks_mut(scale.len())) {
                 convert(from, scale, offset, to);
-                to.chunks_exact_mut(*channels).for_each(finish);
+                if *reversed {
+                    to.chunks_exact_mut(*channels).for_each(<[f32]>::reverse);
+                }
             }
             return;
         }
@@ -78,7 +75,9 @@ impl<T: Copy + Into<f32>> SimdOp for ConvertInto<'_, T> {
         for (from, to) in pixels {
             let (values, rest) = to.split_at_mut(*channels);
             convert(from, scale, offset, values);
-            finish(values);
+            if *reversed {
+                values.reverse();
+            }
             rest.fill(0.0);
         }
     }
