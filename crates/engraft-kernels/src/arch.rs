@@ -19,19 +19,21 @@ mod int8_unit;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pixels;
 mod portable;
 mod region;
 
 pub use bf16::Bf16Pair;
-pub(crate) use bf16::round_row;
+pub(crate) use bf16::round_pixels;
 pub use bf16_unit::Bf16Unit;
 pub(crate) use bf16_unit::Multiplier;
-pub(crate) use byte_quad::{ByteQuad, quantize_row};
+pub(crate) use byte_quad::{ByteQuad, quantize_pixels};
 pub(crate) use depthwise_tile::DepthwiseTiles;
 pub(crate) use element::{Element, Word};
 pub(crate) use gemm_tile::PanelProduct;
 pub use int8_unit::Int8Unit;
 pub(crate) use isa::{Isa, SimdOp};
+pub(crate) use pixels::Pixels;
 pub(crate) use region::Part;
 pub use region::Region;
 

@@ -3,7 +3,7 @@
 //! Source: Keras `DepthwiseConv2D` with `depth_multiplier=1`.
 
 use crate::arch::{DepthwiseTiles, Isa, SimdOp};
-use crate::{Activation, AlignedBuffer, Clamp, InstructionSet, Region};
+use crate::{Activation, AlignedBuffer, Clamp, InstructionSet, MapStrides, Region};
 
 /// The filters and the bias of a depthwise convolution, packed for one instruction set.
 #[derive(Debug)]
@@ -55,17 +55,6 @@ impl PackedDepthwise {
     pub fn size_bytes(&self) -> usize {
         size_of_val::<[f32]>(&self.values)
     }
-}
-
-/// Where the elements of a map lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MapStrides {
-    /// Elements between neighbouring rows.
-    pub row: usize,
-    /// Elements between neighbouring pixels of a row.
-    pub pixel: usize,
-    /// Elements between neighbouring vectors of channels of a pixel: those of a vector where they follow each other.
-    pub vector: usize,
 }
 
 /// `output = activation(clamp(depthwise(input) + bias))` for a rectangle of output pixels. There is no padding: the input holds all
@@ -151,6 +140,7 @@ mod tests {
     use engraft_testing::{Tolerance, assert_close, noise};
 
     use super::*;
+    use crate::map_strides::regroup;
 
     struct Case {
         size: [usize; 2],
@@ -244,23 +234,6 @@ mod tests {
                 regroup(&blocked, apart(columns), &mut got, together(columns), [rows, columns, 3], lanes);
                 assert_eq!(got, want, "{}", isa.name());
             }
-        }
-    }
-
-    /// Copies a map of `[rows, columns, vectors]` from one place to another.
-    fn regroup(
-        from: &[f32],
-        from_strides: MapStrides,
-        to: &mut [f32],
-        to_strides: MapStrides,
-        [rows, columns, vectors]: [usize; 3],
-        lanes: usize,
-    ) {
-        for at in 0..rows * columns * vectors {
-            let (row, column, vector) = (at / vectors / columns, at / vectors % columns, at % vectors);
-            let place =
-                |strides: MapStrides| row * strides.row + column * strides.pixel + vector * strides.vector;
-            to[place(to_strides)..][..lanes].copy_from_slice(&from[place(from_strides)..][..lanes]);
         }
     }
 

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use bytemuck::cast_slice_mut;
 
-use crate::arch::{Isa, PanelProduct, SimdOp, Word};
+use crate::arch::{Isa, PanelProduct, Pixels, SimdOp, Word};
 use crate::rounded_matrix::Rounding;
-use crate::{Activation, Clamp, Residual, RoundedMatrix, RowLayout, Segments};
+use crate::{Activation, Clamp, MapStrides, Residual, RoundedMatrix, RowLayout, Segments};
 
 /// `output = activation(clamp(convolution(input) + bias + residual))` for a rectangle of output pixels. There is no padding:
 /// the input holds all windows, zeros included.
@@ -20,8 +20,8 @@ pub struct RoundedConv2d<'a> {
     pub weights: &'a RoundedMatrix,
     /// Starts at the window of the first output pixel.
     pub input: &'a [f32],
-    /// Elements between the rows and between the pixels of the input.
-    pub input_strides: [usize; 2],
+    /// Where the elements of the input lie.
+    pub input_strides: MapStrides,
     /// Elements of a pixel: the channels, padded to whole vectors.
     pub pixel_len: usize,
     /// Height and width of the window.
@@ -30,9 +30,8 @@ pub struct RoundedConv2d<'a> {
     pub strides: [usize; 2],
     /// Rows and columns of output pixels.
     pub size: [usize; 2],
-    /// Elements between the rows and between the pixels of the output, which hold the columns of the weights padded to whole
-    /// vectors.
-    pub output_strides: [usize; 2],
+    /// Where the elements of the output lie, whose pixels hold the columns of the weights padded to whole vectors.
+    pub output_strides: MapStrides,
     /// Added to the output; has as many columns.
     pub residual: Option<Residual<'a>>,
     /// Limits the output.
@@ -71,8 +70,8 @@ impl RoundedConv2d<'_> {
     }
 
     fn output_layout(&self) -> RowLayout {
-        let [run_stride, row_stride] = self.output_strides;
-        RowLayout { run_stride, row_stride }
+        let MapStrides { row, pixel, .. } = self.output_strides;
+        RowLayout { run_stride: row, row_stride: pixel }
     }
 }
 
@@ -211,24 +210,23 @@ impl Block {
     fn round<I: Isa, W: Rounding>(&self, isa: I, typed: &Typed<W>, scratch: &mut [W::Word]) {
         let Typed { weights, convolution } = *typed;
         let rounded = typed.rounded();
-        let ([sample_rows, sample_columns], [row_len, pixel_stride]) =
-            (rounded.sampling(), convolution.input_strides);
-        let pixel_words = weights.tap_words();
+        let ([sample_rows, sample_columns], strides) = (rounded.sampling(), convolution.input_strides);
+        let (pixel_words, pixel_vectors) = (weights.tap_words(), convolution.pixel_len / I::LANES);
+        let pixel_stride = sample_columns * strides.pixel;
         let columns = rounded.size(self.size())[1];
-        let first = self.rows.start * convolution.strides[0] * row_len
-            + self.columns.start * convolution.strides[1] * pixel_stride;
+        let first = self.rows.start * convolution.strides[0] * strides.row
+            + self.columns.start * convolution.strides[1] * strides.pixel;
+        let is_gapless = strides.vector == I::LANES && pixel_stride == W::Word::NUMBERS * pixel_words;
         for (row, to) in
             scratch.chunks_exact_mut(columns * pixel_words).take(rounded.size(self.size())[0]).enumerate()
         {
-            let from = &convolution.input[first + row * sample_rows * row_len..];
-            if sample_columns * pixel_stride == W::Word::NUMBERS * pixel_words {
-                weights.round_row(isa, &from[..W::Word::NUMBERS * to.len()], to);
-                continue;
-            }
-            for (column, to) in to.chunks_exact_mut(pixel_words).enumerate() {
-                let from = &from[column * sample_columns * pixel_stride..][..convolution.pixel_len];
-                weights.round_row(isa, from, to);
-            }
+            let from = &convolution.input[first + row * sample_rows * strides.row..];
+            let pixels = if is_gapless {
+                Pixels::one(&from[..columns * pixel_stride], I::LANES)
+            } else {
+                Pixels::new(from, columns, pixel_vectors, [pixel_stride, strides.vector])
+            };
+            weights.round_pixels(isa, pixels, to);
         }
     }
 
@@ -246,6 +244,8 @@ impl Block {
         let rounded = typed.rounded();
         let output_layout = convolution.output_layout();
         let at = |layout: RowLayout| layout.offset(self.rows.start, self.columns.start);
+        let [run_count, run_len] = self.runs(&convolution);
+        let vector_stride = convolution.output_strides.vector;
         let next_panels = weights.panels().cycle().skip(1);
         for ((panel, values), (_, next_panel)) in weights.panels().zip(next_panels) {
             let product = PanelProduct {
@@ -257,11 +257,11 @@ impl Block {
                 next_panel,
                 vectors: panel.vectors,
                 columns: panel.vectors * I::LANES,
-                run_count: self.rows.len(),
-                run_len: self.columns.len(),
-                output: &mut output[at(output_layout) + panel.first_column..],
+                run_count,
+                run_len,
+                output: &mut output[at(output_layout) + panel.first_column / I::LANES * vector_stride..],
                 output_layout,
-                output_vector_stride: I::LANES,
+                output_vector_stride: vector_stride,
                 residual: convolution.residual.map(|Residual { values, layout }| Residual {
                     values: &values[at(layout) + panel.first_column..],
                     layout,
@@ -273,11 +273,21 @@ impl Block {
         }
         if let Some(activation) = convolution.activation {
             let columns = weights.columns().next_multiple_of(I::LANES);
+            let strides = [output_layout.row_stride, vector_stride];
             for row in self.rows.clone() {
                 let rows = &mut output[output_layout.offset(row, self.columns.start)..];
-                activation.apply_to_rows(isa, rows, self.columns.len(), output_layout.row_stride, columns);
+                activation.apply_to_vectors(isa, rows, self.columns.len(), strides, columns);
             }
         }
+    }
+
+    /// The pixels as runs: a single one where the windows are pixels and those of all rows follow each other.
+    fn runs(&self, convolution: &RoundedConv2d) -> [usize; 2] {
+        let [rows, columns] = self.size();
+        let residual = convolution.residual.map(|residual| residual.layout);
+        let mut layouts = [Some(convolution.output_layout()), residual].into_iter().flatten();
+        let is_one_run = layouts.all(|layout| layout.run_stride == columns * layout.row_stride);
+        if convolution.kernel == [1, 1] && is_one_run { [1, rows * columns] } else { [rows, columns] }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Source: ONNX `QLinearConv` for bytes; the same product of rounded numbers for bf16.
 
-use crate::arch::{Bf16Pair, ByteQuad, Isa, Multiplier, PanelProduct, SimdOp, Word, quantize_row, round_row};
+use crate::arch::{
+    Bf16Pair, ByteQuad, Isa, Multiplier, PanelProduct, Pixels, SimdOp, Word, quantize_pixels, round_pixels,
+};
 use crate::packed_matrix::Panel;
 use crate::{PackedBf16Matrix, PackedInt8Matrix, Region, RowLayout};
 
@@ -49,7 +51,7 @@ pub(crate) trait Rounding {
     /// Prepares the calling thread.
     fn ready(&self) -> Self::Ready;
     fn run<O: SimdOp>(&self, op: O) -> O::Output;
-    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [Self::Word]);
+    fn round_pixels<I: Isa>(&self, isa: I, from: Pixels, to: &mut [Self::Word]);
     fn multiply<I: Isa>(isa: I, ready: &Self::Ready, product: PanelProduct<Self::Word>);
 }
 
@@ -86,8 +88,8 @@ impl Rounding for PackedBf16Matrix {
     }
 
     #[inline(always)]
-    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [Bf16Pair]) {
-        round_row(isa, from, to);
+    fn round_pixels<I: Isa>(&self, isa: I, from: Pixels, to: &mut [Bf16Pair]) {
+        round_pixels(isa, from, to);
     }
 
     #[inline(always)]
@@ -127,8 +129,8 @@ impl Rounding for PackedInt8Matrix {
     }
 
     #[inline(always)]
-    fn round_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [ByteQuad]) {
-        quantize_row(isa, self.input(), from, to);
+    fn round_pixels<I: Isa>(&self, isa: I, from: Pixels, to: &mut [ByteQuad]) {
+        quantize_pixels(isa, self.input(), from, to);
     }
 
     #[inline(always)]

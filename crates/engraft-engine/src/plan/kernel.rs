@@ -140,6 +140,7 @@ impl Kernel {
             Kernel::Convert(_) => "convert",
             Kernel::Convolution { kernel: [1, 1], .. } => "pointwise",
             Kernel::Convolution { .. } => "convolution",
+            Kernel::Winograd { weights, .. } if weights.is_bf16() => "bf16 winograd",
             Kernel::Winograd { .. } => "winograd",
             Kernel::RoundedConvolution { weights, kernel, .. } => match (weights, *kernel == [1, 1]) {
                 (RoundedMatrix::Bf16(_), true) => "bf16 pointwise",

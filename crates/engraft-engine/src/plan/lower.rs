@@ -226,7 +226,13 @@ impl<'a> Lowering<'a> {
                 Some(tile) => {
                     let channels = self.values[inputs[0].value.0].channels;
                     let filters = self.weight(node, "kernel").to_f32();
-                    let weights = PackedWinograd::pack(self.isa, tile, channels, &filters, &scale, &offset);
+                    let weights = match self.precision {
+                        Precision::Bf16 => {
+                            let unit = Bf16Unit::best(self.isa);
+                            PackedWinograd::pack_bf16(unit, channels, &filters, &scale, &offset)
+                        }
+                        _ => PackedWinograd::pack(self.isa, tile, channels, &filters, &scale, &offset),
+                    };
                     Kernel::Winograd { weights, ending }
                 }
                 None => {
@@ -273,9 +279,8 @@ impl<'a> Lowering<'a> {
     /// The tiles with which Winograd's algorithm can and should be used: it adds nothing and reads whole vectors.
     fn winograd_tile(&self, conv: &Conv2d, node: &Node, inputs: &[View]) -> Option<WinogradTile> {
         let Layout { channels, pixel_len, .. } = self.values[inputs[0].value.0];
-        let possible =
-            self.precision == Precision::F32 && inputs.len() == 1 && pixel_len == self.isa.padded(channels);
-        possible.then(|| winograd::tile(conv, channels, node.shape)).flatten()
+        let possible = inputs.len() == 1 && pixel_len == self.isa.padded(channels);
+        possible.then(|| winograd::tile(conv, channels, node.shape, self.precision, self.isa)).flatten()
     }
 
     /// Zeros up to whole vectors.

@@ -4,7 +4,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Element, Isa, Word};
+use super::{Element, Isa, Pixels, Word};
 
 /// Two numbers rounded to bf16: that of the even place in the lower half.
 ///
@@ -66,24 +66,21 @@ impl Word for Bf16Pair {
     const NUMBERS: usize = 2;
 }
 
-/// Rounds the elements of `from`, whole vectors, and fills the rest of `to`, whole vectors as well, with zeros.
+/// Rounds pixels to as many of whole vectors, which are filled up with zeros.
 ///
 /// # Panics
 /// If `to` has no room.
 #[inline(always)]
-pub(crate) fn round_row<I: Isa>(isa: I, from: &[f32], to: &mut [Bf16Pair]) {
-    assert!(
-        to.len() >= from.len().div_ceil(2) && from.len().is_multiple_of(I::LANES),
-        "room for rounded elements"
-    );
-    for (at, to) in to.chunks_exact_mut(I::LANES).enumerate() {
-        let half = |half: usize| {
-            let start = (2 * at + half) * I::LANES;
-            from.get(start..start + I::LANES).map_or(isa.splat(0.0), |from| isa.load(from))
-        };
-        let pairs = isa.round_pairs(half(0), half(1));
-        // SAFETY: the chunk holds `LANES` pairs, which are 32 bits each, as a vector's elements are.
-        unsafe { isa.store_ptr(pairs, to.as_mut_ptr().cast()) };
+pub(crate) fn round_pixels<I: Isa>(isa: I, from: Pixels, to: &mut [Bf16Pair]) {
+    let pixel_len = to.len() / from.count.max(1);
+    assert!(2 * pixel_len >= from.vectors * I::LANES, "room for rounded elements");
+    // One vector of all pixels after another: they may lie far apart.
+    for at in 0..pixel_len / I::LANES {
+        for (pixel, to) in to.chunks_exact_mut(pixel_len).enumerate() {
+            let pairs = isa.round_pairs(from.load(isa, pixel, 2 * at), from.load(isa, pixel, 2 * at + 1));
+            // SAFETY: the pixel has more than `at` vectors of pairs, which are 32 bits each, as a vector's elements are.
+            unsafe { isa.store_ptr(pairs, to.as_mut_ptr().add(at * I::LANES).cast()) };
+        }
     }
 }
 

@@ -61,6 +61,16 @@ impl Bf16Unit {
         }
     }
 
+    /// Whether multiplications take so long that it is faster to transform maps and need fewer of them, as Winograd's algorithm
+    /// does.
+    pub fn multiplying_dominates(self) -> bool {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => false,
+            _ => true,
+        }
+    }
+
     /// The instruction set of everything else.
     pub fn isa(self) -> InstructionSet {
         self.isa

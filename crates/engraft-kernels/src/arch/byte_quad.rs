@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::gemm_tile::load_row;
-use super::{Element, Isa, Word};
+use super::{Element, Isa, Pixels, Word};
 use crate::ByteScale;
 
 /// Four bytes, in the order in which they lie in memory: without sign on the left side of a product, signed on the right.
@@ -66,21 +66,24 @@ impl Word for ByteQuad {
     const NUMBERS: usize = 4;
 }
 
-/// Rounds the elements of `from`, whole vectors, to as many bytes.
+/// Rounds pixels to as many bytes as they have elements.
 ///
 /// # Panics
 /// If `to` is not as long.
 #[inline(always)]
-pub(crate) fn quantize_row<I: Isa>(isa: I, scale: ByteScale, from: &[f32], to: &mut [ByteQuad]) {
-    assert!(from.len() == 4 * to.len() && from.len().is_multiple_of(I::LANES), "room for bytes");
+pub(crate) fn quantize_pixels<I: Isa>(isa: I, scale: ByteScale, from: Pixels, to: &mut [ByteQuad]) {
+    assert_eq!(4 * to.len(), from.count * from.vectors * I::LANES, "room for bytes");
     let [steps, zero, low, high] =
         [1.0 / scale.step, f32::from(scale.zero), 0.0, 255.0].map(|x| isa.splat(x));
     let to: *mut u8 = to.as_mut_ptr().cast();
-    for (at, from) in from.chunks_exact(I::LANES).enumerate() {
-        let x = isa.add(isa.mul(isa.load(from), steps), zero);
-        // NaN becomes the least byte.
-        let x = isa.min(isa.max(x, low), high);
-        // SAFETY: `to` has as many bytes as `from` has elements.
-        unsafe { isa.store_bytes_ptr(x, to.add(at * I::LANES)) };
+    // One vector of all pixels after another: they may lie far apart.
+    for vector in 0..from.vectors {
+        for pixel in 0..from.count {
+            let x = isa.add(isa.mul(from.load(isa, pixel, vector), steps), zero);
+            // NaN becomes the least byte.
+            let x = isa.min(isa.max(x, low), high);
+            // SAFETY: `to` has as many bytes as there are elements.
+            unsafe { isa.store_bytes_ptr(x, to.add((pixel * from.vectors + vector) * I::LANES)) };
+        }
     }
 }

@@ -168,7 +168,7 @@ struct Ahead<E> {
     at: *const E,
     /// Elements that a row of the product has to fetch.
     per_row: usize,
-    /// Elements fetched with every element of the sums.
+    /// Elements fetched with every element of the sums: at most two cache lines, which a tile of few rows needs.
     step: usize,
 }
 
@@ -182,7 +182,7 @@ impl<E> Ahead<E> {
         let rows = product.run_count * product.run_len;
         let sum_len = product.segments.count * product.segments.len;
         let per_row = product.next_panel.len().div_ceil(rows);
-        let step = (height * per_row).div_ceil(sum_len.max(1)).min(Self::LINE);
+        let step = (height * per_row).div_ceil(sum_len.max(1)).min(2 * Self::LINE);
         Ahead { at: product.next_panel.as_ptr(), per_row, step }
     }
 
@@ -195,6 +195,9 @@ impl<E> Ahead<E> {
     #[inline(always)]
     fn fetch<I: Isa>(&mut self, isa: I) {
         isa.prefetch(self.at.cast());
+        if self.step > Self::LINE {
+            isa.prefetch(self.at.wrapping_add(Self::LINE).cast());
+        }
         self.at = self.at.wrapping_add(self.step);
     }
 }

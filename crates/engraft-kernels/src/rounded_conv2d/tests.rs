@@ -3,6 +3,7 @@
 use engraft_testing::{Tolerance, assert_close, noise, noise_u8};
 
 use super::*;
+use crate::map_strides::regroup;
 use crate::{
     Bf16Pair, Bf16Unit, ByteScale, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix, PackedInt8Matrix,
 };
@@ -130,25 +131,46 @@ impl Case {
         // What fills pixels up must not show: weights of zero meet it.
         let input = padded_pixels(input, self.channels, pixel_len, 7.0);
         let residual = padded_pixels(residual, self.columns, output_pixel, 0.0);
-        let output_layout = RowLayout { run_stride: out_columns * output_pixel, row_stride: output_pixel };
-        let scratch_len = RoundedConv2d::scratch_len(weights, self.kernel, self.strides);
-        // What an earlier run leaves behind must not show either: bits of NaN.
-        let mut scratch = vec![u32::MAX; self.scratch_len.unwrap_or(scratch_len)];
-        let mut got = vec![f32::NAN; out_rows * out_columns * output_pixel];
-        RoundedConv2d {
-            weights,
-            input: &input,
-            input_strides: [self.size[1] * pixel_len, pixel_len],
-            pixel_len,
-            kernel: self.kernel,
-            strides: self.strides,
-            size: self.out(),
-            output_strides: [output_layout.run_stride, output_layout.row_stride],
-            residual: Some(Residual { values: &residual, layout: output_layout }),
-            clamp,
-            activation: None,
-        }
-        .run(&mut scratch, &mut got);
+        let residual_layout = RowLayout { run_stride: out_columns * output_pixel, row_stride: output_pixel };
+        let run = |input: &[f32], input_strides, output_strides| {
+            let scratch_len = RoundedConv2d::scratch_len(weights, self.kernel, self.strides);
+            // What an earlier run leaves behind must not show either: bits of NaN.
+            let mut scratch = vec![u32::MAX; self.scratch_len.unwrap_or(scratch_len)];
+            let mut output = vec![f32::NAN; out_rows * out_columns * output_pixel];
+            RoundedConv2d {
+                weights,
+                input,
+                input_strides,
+                pixel_len,
+                kernel: self.kernel,
+                strides: self.strides,
+                size: self.out(),
+                output_strides,
+                residual: Some(Residual { values: &residual, layout: residual_layout }),
+                clamp,
+                activation: None,
+            }
+            .run(&mut scratch, &mut output);
+            output
+        };
+        let lanes = isa.lanes();
+        let [rows, columns] = self.size;
+        let together =
+            |columns: usize, pixel: usize| MapStrides { row: columns * pixel, pixel, vector: lanes };
+        let apart = |columns: usize, pixel: usize| MapStrides {
+            row: columns * pixel,
+            pixel: lanes,
+            vector: columns * lanes,
+        };
+        let from = [together(columns, pixel_len), apart(columns, pixel_len)];
+        let to = [together(out_columns, output_pixel), apart(out_columns, output_pixel)];
+        let got = run(&input, from[0], to[0]);
+        let mut grouped = vec![0.0; input.len()];
+        regroup(&input, from[0], &mut grouped, from[1], [rows, columns, pixel_len / lanes], lanes);
+        let mut ungrouped = vec![0.0; got.len()];
+        let size = [out_rows, out_columns, output_pixel / lanes];
+        regroup(&run(&grouped, from[1], to[1]), to[1], &mut ungrouped, to[0], size, lanes);
+        assert_eq!(got, ungrouped, "vectors that lie apart, {self:?}");
         got.chunks_exact(output_pixel).flat_map(|pixel| &pixel[..self.columns]).copied().collect()
     }
 
@@ -211,16 +233,17 @@ fn bytes_are_the_nearest_ones_and_limited() {
             let matrix = MatrixView::row_major(&[127.0], 1, 1);
             let weights = PackedInt8Matrix::pack(unit, scale, &[0.0], 1, matrix, &[1.0], &[0.0]);
             let pixel_len = isa.padded(1);
+            let one_row = MapStrides { row: 0, pixel: pixel_len, vector: isa.lanes() };
             let mut got = vec![f32::NAN; input.len() * pixel_len];
             RoundedConv2d {
                 weights: &RoundedMatrix::Int8(weights),
                 input: &padded_pixels(&input, 1, pixel_len, 0.0),
-                input_strides: [0, pixel_len],
+                input_strides: one_row,
                 pixel_len,
                 kernel: [1, 1],
                 strides: [1, 1],
                 size: [1, input.len()],
-                output_strides: [0, pixel_len],
+                output_strides: one_row,
                 residual: None,
                 clamp: None,
                 activation: None,

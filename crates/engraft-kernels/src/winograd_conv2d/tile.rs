@@ -22,6 +22,11 @@ impl WinogradTile {
         }
     }
 
+    /// Products of a tile: the pixels of its window.
+    pub const fn products(self) -> usize {
+        (self.side() + 2).pow(2)
+    }
+
     /// Tiles that cover an output of that many rows and columns.
     pub const fn count(self, [height, width]: [usize; 2]) -> usize {
         height.div_ceil(self.side()) * width.div_ceil(self.side())

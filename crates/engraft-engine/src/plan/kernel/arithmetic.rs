@@ -78,16 +78,16 @@ impl Band<'_> {
         rounded: &mut [u32],
         rows: &mut [f32],
     ) {
-        let input = self.input();
+        let (input, lanes) = (self.input(), self.isa.lanes());
         RoundedConv2d {
             weights,
             input: input.window(self.first_row * strides[0], input.padding),
-            input_strides: input.layout.strides(),
+            input_strides: input.layout.map_strides(lanes),
             pixel_len: input.layout.pixel_len,
             kernel,
             strides,
             size: self.runs(kernel, strides),
-            output_strides: self.output.strides(),
+            output_strides: self.output.map_strides(lanes),
             residual: self.residual(),
             clamp: ending.clamp,
             activation: ending.activation,

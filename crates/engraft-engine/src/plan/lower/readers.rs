@@ -4,20 +4,21 @@ use engraft_graph::Op;
 
 use super::Lowering;
 use super::window::is_convolution;
-use crate::plan::Precision;
 use crate::plan::kernel::Kernel;
 
 impl Lowering<'_> {
     /// Whether the channels of what `kernel` computes for the node `index` should stand in blocks of one vector: where a depthwise
-    /// convolution writes or reads it, if all its readers are depthwise, or pointwise in single precision.
+    /// convolution writes or reads it, if all its readers are depthwise or pointwise.
     pub(super) fn is_blocked(&self, kernel: &Kernel, index: usize) -> bool {
         let is_depthwise = |op: &Op| matches!(op, Op::DepthwiseConv2d(_));
         let can_read = |op: &Op| match op {
-            Op::Conv2d(conv) => conv.kernel == [1, 1] && self.precision == Precision::F32,
+            Op::Conv2d(conv) => conv.kernel == [1, 1],
             op => is_depthwise(op),
         };
         let pays = match kernel {
-            Kernel::Convolution { .. } => self.readers(index).any(is_depthwise),
+            Kernel::Convolution { .. } | Kernel::RoundedConvolution { .. } => {
+                self.readers(index).any(is_depthwise)
+            }
             Kernel::Depthwise { .. } => true,
             _ => false,
         };
