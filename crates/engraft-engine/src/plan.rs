@@ -130,7 +130,7 @@ impl Plan {
         self.network.precision
     }
 
-    /// The precision and, where it is not single, what multiplies: with another one the last bits of results differ.
+    /// The precision and, where it is not single, what multiplies: with another one results differ.
     pub fn precision_name(&self) -> String {
         let precision = self.network.precision;
         match precision.unit(self.network.isa) {

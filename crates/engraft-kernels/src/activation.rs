@@ -59,7 +59,7 @@ impl Activation {
         [row_stride, vector_stride]: [usize; 2],
         len: usize,
     ) {
-        if vector_stride == I::LANES {
+        if row_stride >= len {
             return self.apply_to_rows(isa, values, count, row_stride, len);
         }
         for vector in 0..len / I::LANES {

@@ -140,7 +140,7 @@ mod tests {
     use engraft_testing::{Tolerance, assert_close, noise};
 
     use super::*;
-    use crate::map_strides::regroup;
+    use crate::regroup::regroup;
 
     struct Case {
         size: [usize; 2],

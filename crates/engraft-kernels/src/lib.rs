@@ -41,6 +41,8 @@ mod packed_int8_matrix;
 mod packed_matrix;
 mod peak;
 mod pool2d;
+#[cfg(test)]
+mod regroup;
 mod rms_prop_update;
 mod rounded_conv2d;
 mod rounded_matrix;

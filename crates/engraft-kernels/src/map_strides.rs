@@ -1,4 +1,4 @@
-//! Where the elements of a map lie: pixels as a whole, or grouped by vectors of channels.
+//! Where the elements of a map lie: pixels as a whole, or channel-blocked, in blocks of one vector.
 //!
 //! Source: the memory formats that oneDNN calls `nhwc` and `nChw16c`.
 
@@ -11,22 +11,4 @@ pub struct MapStrides {
     pub pixel: usize,
     /// Elements between neighbouring vectors of channels of a pixel: those of a vector where they follow each other.
     pub vector: usize,
-}
-
-#[cfg(test)]
-/// Copies a map of `[rows, columns, vectors]` from one place to another.
-pub(crate) fn regroup(
-    from: &[f32],
-    from_strides: MapStrides,
-    to: &mut [f32],
-    to_strides: MapStrides,
-    [rows, columns, vectors]: [usize; 3],
-    lanes: usize,
-) {
-    for at in 0..rows * columns * vectors {
-        let (row, column, vector) = (at / vectors / columns, at / vectors % columns, at % vectors);
-        let place =
-            |strides: MapStrides| row * strides.row + column * strides.pixel + vector * strides.vector;
-        to[place(to_strides)..][..lanes].copy_from_slice(&from[place(from_strides)..][..lanes]);
-    }
 }

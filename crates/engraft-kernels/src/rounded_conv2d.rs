@@ -216,7 +216,10 @@ impl Block {
         let columns = rounded.size(self.size())[1];
         let first = self.rows.start * convolution.strides[0] * strides.row
             + self.columns.start * convolution.strides[1] * strides.pixel;
-        let is_gapless = strides.vector == I::LANES && pixel_stride == W::Word::NUMBERS * pixel_words;
+        assert!(convolution.pixel_len.is_multiple_of(I::LANES), "pixels of whole vectors");
+        let is_gapless = sample_columns == 1
+            && strides.vector == I::LANES
+            && pixel_stride == W::Word::NUMBERS * pixel_words;
         for (row, to) in
             scratch.chunks_exact_mut(columns * pixel_words).take(rounded.size(self.size())[0]).enumerate()
         {

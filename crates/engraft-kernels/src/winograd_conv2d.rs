@@ -16,7 +16,7 @@ use crate::{
     Activation, AlignedBuffer, Bf16Unit, Clamp, InstructionSet, MatrixView, PackedBf16Matrix, PackedMatrix,
     Region, RowLayout,
 };
-use band::{Band, MultiplyRounded, TransformInput, TransformOutput};
+use band::{Band, MultiplyRounded, TransformAndRound, TransformInput, TransformOutput};
 pub use tile::WinogradTile;
 use tile::{FourByFour, Transform, TwoByTwo};
 
@@ -45,12 +45,21 @@ enum Matrices {
     Bf16(Bf16Unit, Vec<PackedBf16Matrix>),
 }
 
+impl Matrices {
+    fn filters(&self) -> usize {
+        match self {
+            Matrices::Single(matrices) => matrices[0].columns(),
+            Matrices::Bf16(_, matrices) => matrices[0].columns(),
+        }
+    }
+}
+
 impl PackedWinograd {
     /// Packs filters of `[3, 3, channels, filters]`, each multiplied by its element of `scale` and with its element of
     /// `bias`.
     ///
     /// # Panics
-    /// If a slice is too short.
+    /// If a slice is too short, or the bias does not have as many elements as the scale.
     pub fn pack(
         isa: InstructionSet,
         tile: WinogradTile,
@@ -64,19 +73,20 @@ impl PackedWinograd {
         PackedWinograd::new(isa, tile, channels, matrices, bias)
     }
 
-    /// As [`PackedWinograd::pack`] in tiles of 2x2, with products of numbers rounded to bf16. (In tiles of 4x4 the products cancel
-    /// each other, and what rounding has cost is left.)
+    /// As [`PackedWinograd::pack`], with products of numbers rounded to bf16. (Not for tiles of 4x4: their products cancel each other,
+    /// and what rounding has cost is left.)
     ///
     /// # Panics
-    /// If a slice is too short.
+    /// If a slice is too short, or the bias does not have as many elements as the scale.
     pub fn pack_bf16(
         unit: Bf16Unit,
+        tile: WinogradTile,
         channels: usize,
         kernel: &[f32],
         scale: &[f32],
         bias: &[f32],
     ) -> PackedWinograd {
-        let (tile, no_bias) = (WinogradTile::TwoByTwo, vec![0.0; scale.len()]);
+        let no_bias = vec![0.0; scale.len()];
         let pack = |matrix: MatrixView| PackedBf16Matrix::pack(unit, 1, matrix, scale, &no_bias);
         let matrices = Matrices::Bf16(unit, each_matrix(tile, [channels, scale.len()], kernel, pack));
         PackedWinograd::new(unit.isa(), tile, channels, matrices, bias)
@@ -89,6 +99,7 @@ impl PackedWinograd {
         matrices: Matrices,
         bias: &[f32],
     ) -> PackedWinograd {
+        assert_eq!(matrices.filters(), bias.len(), "a bias for each filter");
         let mut padded_bias = AlignedBuffer::zeroed(isa.padded(bias.len()));
         padded_bias[..bias.len()].copy_from_slice(bias);
         PackedWinograd { isa, tile, channels: isa.padded(channels), matrices, bias: padded_bias }
@@ -128,8 +139,8 @@ impl PackedWinograd {
         self.most_tiles().min(self.tile.count(size)) * (windows + products) + self.rounding_len()
     }
 
-    /// Elements of a transformed window for one product.
-    fn window_channels(&self) -> usize {
+    /// Words of 32 bits of a transformed window for one product: channels or pairs of them.
+    fn window_words(&self) -> usize {
         match &self.matrices {
             Matrices::Single(_) => self.channels,
             Matrices::Bf16(unit, _) => unit.pairs(self.channels),
@@ -152,16 +163,19 @@ impl PackedWinograd {
         (MOST_BAND_ELEMENTS / self.tile_lens().iter().sum::<usize>()).max(LEAST_BAND_TILES)
     }
 
-    /// Tiles in a band: nearly as many in each as in any other.
-    fn band_tiles(&self, size: [usize; 2]) -> usize {
+    /// Tiles in a band, for which the scratch has room: nearly as many in each as in any other.
+    fn band_tiles(&self, size: [usize; 2], scratch_len: usize) -> usize {
+        let [windows, products] = self.tile_lens();
+        let room = scratch_len.saturating_sub(self.rounding_len()) / (windows + products);
+        assert!(room > 0, "scratch too short");
         let tiles = self.tile.count(size).max(1);
-        tiles.div_ceil(tiles.div_ceil(self.most_tiles()))
+        tiles.div_ceil(tiles.div_ceil(room.min(self.most_tiles())))
     }
 
     /// Elements from one transformed window to the next, and from the products of one tile to those of the next. Not powers of
     /// two, which would crowd a few sets of the cache.
     fn tile_lens(&self) -> [usize; 2] {
-        [self.window_channels(), self.bias.len()].map(|len| self.tile.products() * len + self.isa.lanes())
+        [self.window_words(), self.bias.len()].map(|len| self.tile.products() * len + self.isa.lanes())
     }
 }
 
@@ -221,11 +235,11 @@ pub struct WinogradConv2d<'a> {
 }
 
 impl WinogradConv2d<'_> {
-    /// Computes the pixels into `output`, which starts at the first of them. `scratch` has at least
-    /// [`PackedWinograd::scratch_len`] elements; what it holds does not matter.
+    /// Computes the pixels into `output`, which starts at the first of them. `scratch` has [`PackedWinograd::scratch_len`] elements;
+    /// with fewer the weights are read more often. What it holds does not matter.
     ///
     /// # Panics
-    /// If a slice is too short.
+    /// If a slice is too short, or the scratch has no room for a single tile.
     pub fn run(self, scratch: &mut [f32], output: &mut [f32]) {
         match self.weights.tile {
             WinogradTile::TwoByTwo => self.run_bands(TwoByTwo, scratch, output),
@@ -249,20 +263,20 @@ impl WinogradConv2d<'_> {
     ) {
         let weights = self.weights;
         let (tiles, columns) = (weights.tile.count(self.size), self.size[1].div_ceil(TILE));
-        let most = weights.band_tiles(self.size);
+        let most = weights.band_tiles(self.size, scratch.len());
         let tile_lens = weights.tile_lens();
         let (products, windows) = scratch.split_at_mut(most * tile_lens[1]);
         for first in (0..tiles).step_by(most) {
             let band = Band { layer: self, columns, first, count: most.min(tiles - first), tile_lens };
             match &weights.matrices {
                 Matrices::Single(matrices) => {
-                    weights.isa.run(TransformInput { band, transform, windows, rounded: None });
+                    weights.isa.run(TransformInput { band, transform, windows });
                     band.multiply(matrices, windows, products);
                 }
                 Matrices::Bf16(unit, matrices) => {
-                    let (windows, rounded) = windows.split_at_mut(WINDOW * WINDOW * weights.channels);
+                    let (window, rounded) = windows.split_at_mut(WINDOW * WINDOW * weights.channels);
                     let rounded = cast_slice_mut(rounded);
-                    unit.run(TransformInput { band, transform, windows, rounded: Some(rounded) });
+                    unit.run(TransformAndRound { band, transform, window, rounded });
                     let ready = unit.multiplier();
                     unit.run(MultiplyRounded { band, matrices, windows: rounded, products, ready });
                 }

@@ -229,7 +229,7 @@ impl<'a> Lowering<'a> {
                     let weights = match self.precision {
                         Precision::Bf16 => {
                             let unit = Bf16Unit::best(self.isa);
-                            PackedWinograd::pack_bf16(unit, channels, &filters, &scale, &offset)
+                            PackedWinograd::pack_bf16(unit, tile, channels, &filters, &scale, &offset)
                         }
                         _ => PackedWinograd::pack(self.isa, tile, channels, &filters, &scale, &offset),
                     };

@@ -15,8 +15,9 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Weights and inputs rounded to bf16: 8 bits of significand. The first convolution and those on a single pixel, of
-    /// which squeeze-and-excite and heads consist, stay in single precision.
+    /// Weights and inputs rounded to bf16: 8 bits of significand; where Winograd's algorithm is used, what they are transformed to
+    /// instead. The first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
+    /// precision.
     Bf16,
     /// Weights and inputs rounded to bytes, in the same convolutions: weights by steps of each output channel, inputs by steps
     /// that a [`Calibration`](crate::Calibration) gives. Sums are exact.

@@ -29,7 +29,7 @@ pub(super) fn tile(
     let possible = convolution.kernel == [3, 3] && convolution.strides == [1, 1];
     let pays = match precision {
         Precision::F32 => true,
-        Precision::Bf16 => Bf16Unit::best(isa).multiplying_dominates(),
+        Precision::Bf16 => Bf16Unit::best(isa).gains_from_winograd(),
         Precision::Int8 => false,
     };
     if !possible || !pays || channels.min(filters) < LEAST_CHANNELS {

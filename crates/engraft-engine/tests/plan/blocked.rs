@@ -1,13 +1,13 @@
 //! Channels that stand in blocks of one vector around depthwise convolutions.
 
-use engraft_engine::{Plan, PlanOptions};
+use engraft_engine::{PlanOptions, Precision};
 use engraft_graph::{
     Activation, Conv2d, DepthwiseConv2d, Graph, GraphBuilder, GraphError, Margins, NodeId, Op, Padding,
 };
 use engraft_kernels::InstructionSet;
 use engraft_testing::{Tolerance, assert_close, noise_u8};
 
-use super::{check_bandings, check_threads_and_batches, floats, nets, reference};
+use super::{check_bandings, check_threads_and_batches, compiled, floats, nets, reference};
 
 /// Several vectors of every instruction set.
 const CHANNELS: usize = 48;
@@ -23,6 +23,7 @@ fn net(height: usize, width: usize) -> Result<Graph, GraphError> {
     let x = depthwise(&mut net, "rectangular", x, [4, 2], [1, 1], Padding::Valid)?;
     let x = net.activation("rectangular_silu", x, Activation::Silu)?;
     let x = depthwise(&mut net, "strided", x, [5, 5], [2, 1], Padding::Same)?;
+    let x = net.activation("strided_silu", x, Activation::Silu)?;
     let pointwise =
         Conv2d { filters: CHANNELS, kernel: [1, 1], strides: [1, 2], padding: Padding::Same, bias: true };
     let x = net.node("pointwise", Op::Conv2d(pointwise), &[x])?;
@@ -48,17 +49,19 @@ fn results_equal_the_definition() {
     for [height, width] in [[23, 19], [9, 1], [1, 9]] {
         let graph = net(height, width).unwrap();
         let weights = nets::weights(&graph);
-        for isa in InstructionSet::available() {
-            let options = PlanOptions::new(isa);
-            let plan = Plan::compile(&graph, &weights, &options).unwrap();
-            let image = noise_u8(1, plan.input_shape().len());
-            let want = reference::run(&graph, &weights, &floats(&image));
-            let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-            let mut got = vec![f32::NAN; want.len()];
-            plan.run_u8(&[&image], &mut got).unwrap();
-            assert_close(&got, &want, Tolerance::abs(1e-5 * largest));
-            check_bandings(&graph, &weights, &options, &image, &got);
-            check_threads_and_batches(&plan);
+        let image = noise_u8(1, graph.nodes()[0].shape.len());
+        let want = reference::run(&graph, &weights, &floats(&image));
+        let largest = want.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for (precision, most) in [(Precision::F32, 1e-5), (Precision::Bf16, 0.02), (Precision::Int8, 0.05)] {
+            for isa in InstructionSet::available() {
+                let options = PlanOptions { precision, ..PlanOptions::new(isa) };
+                let plan = compiled(&graph, &weights, &options, &image);
+                let mut got = vec![f32::NAN; want.len()];
+                plan.run_u8(&[&image], &mut got).unwrap();
+                assert_close(&got, &want, Tolerance::abs(most * largest));
+                check_bandings(&graph, &weights, &options, &image, &got);
+                check_threads_and_batches(&plan);
+            }
         }
     }
 }

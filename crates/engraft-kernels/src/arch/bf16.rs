@@ -66,10 +66,10 @@ impl Word for Bf16Pair {
     const NUMBERS: usize = 2;
 }
 
-/// Rounds pixels to as many of whole vectors, which are filled up with zeros.
+/// Rounds pixels. Those of `to` are as many, of whole vectors of pairs; where they are longer, they are filled up with zeros.
 ///
 /// # Panics
-/// If `to` has no room.
+/// If the pixels of `to` are too short.
 #[inline(always)]
 pub(crate) fn round_pixels<I: Isa>(isa: I, from: Pixels, to: &mut [Bf16Pair]) {
     let pixel_len = to.len() / from.count.max(1);

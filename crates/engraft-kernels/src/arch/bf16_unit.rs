@@ -7,8 +7,8 @@ use crate::RowLayout;
 
 /// What multiplies bf16 numbers for an instruction set.
 ///
-/// All of them round inputs to the same numbers and add up in single precision; they differ in speed and in the order of
-/// the sums.
+/// All of them round alike and add up in single precision; they differ in speed, in the order of the sums, and in whether 3x3
+/// convolutions round pixels and filters or, by Winograd's algorithm, what these are transformed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bf16Unit {
     isa: InstructionSet,
@@ -61,9 +61,8 @@ impl Bf16Unit {
         }
     }
 
-    /// Whether multiplications take so long that it is faster to transform maps and need fewer of them, as Winograd's algorithm
-    /// does.
-    pub fn multiplying_dominates(self) -> bool {
+    /// Whether Winograd's algorithm is faster: not where multiplying takes less time than transforming.
+    pub fn gains_from_winograd(self) -> bool {
         match self.unit {
             #[cfg(target_arch = "x86_64")]
             Unit::Amx(..) => false,

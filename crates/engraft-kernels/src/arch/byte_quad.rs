@@ -72,7 +72,8 @@ impl Word for ByteQuad {
 /// If `to` is not as long.
 #[inline(always)]
 pub(crate) fn quantize_pixels<I: Isa>(isa: I, scale: ByteScale, from: Pixels, to: &mut [ByteQuad]) {
-    assert_eq!(4 * to.len(), from.count * from.vectors * I::LANES, "room for bytes");
+    let elements = from.count.saturating_mul(from.vectors).saturating_mul(I::LANES);
+    assert_eq!(4 * to.len(), elements, "room for bytes");
     let [steps, zero, low, high] =
         [1.0 / scale.step, f32::from(scale.zero), 0.0, 255.0].map(|x| isa.splat(x));
     let to: *mut u8 = to.as_mut_ptr().cast();

@@ -3,7 +3,7 @@
 use engraft_testing::{Tolerance, assert_close, noise, noise_u8};
 
 use super::*;
-use crate::map_strides::regroup;
+use crate::regroup::regroup;
 use crate::{
     Bf16Pair, Bf16Unit, ByteScale, InstructionSet, Int8Unit, MatrixView, PackedBf16Matrix, PackedInt8Matrix,
 };
@@ -132,7 +132,7 @@ impl Case {
         let input = padded_pixels(input, self.channels, pixel_len, 7.0);
         let residual = padded_pixels(residual, self.columns, output_pixel, 0.0);
         let residual_layout = RowLayout { run_stride: out_columns * output_pixel, row_stride: output_pixel };
-        let run = |input: &[f32], input_strides, output_strides| {
+        let run = |input: &[f32], input_strides, output_strides, activation| {
             let scratch_len = RoundedConv2d::scratch_len(weights, self.kernel, self.strides);
             // What an earlier run leaves behind must not show either: bits of NaN.
             let mut scratch = vec![u32::MAX; self.scratch_len.unwrap_or(scratch_len)];
@@ -148,7 +148,7 @@ impl Case {
                 output_strides,
                 residual: Some(Residual { values: &residual, layout: residual_layout }),
                 clamp,
-                activation: None,
+                activation,
             }
             .run(&mut scratch, &mut output);
             output
@@ -164,13 +164,17 @@ impl Case {
         };
         let from = [together(columns, pixel_len), apart(columns, pixel_len)];
         let to = [together(out_columns, output_pixel), apart(out_columns, output_pixel)];
-        let got = run(&input, from[0], to[0]);
-        let mut grouped = vec![0.0; input.len()];
-        regroup(&input, from[0], &mut grouped, from[1], [rows, columns, pixel_len / lanes], lanes);
-        let mut ungrouped = vec![0.0; got.len()];
-        let size = [out_rows, out_columns, output_pixel / lanes];
-        regroup(&run(&grouped, from[1], to[1]), to[1], &mut ungrouped, to[0], size, lanes);
-        assert_eq!(got, ungrouped, "vectors that lie apart, {self:?}");
+        let mut blocked = vec![0.0; input.len()];
+        regroup(&input, from[0], &mut blocked, from[1], [rows, columns, pixel_len / lanes], lanes);
+        for activation in [None, Some(Activation::Silu)] {
+            let want = run(&input, from[0], to[0], activation);
+            let found = run(&blocked, from[1], to[1], activation);
+            let mut got = vec![0.0; found.len()];
+            let size = [out_rows, out_columns, output_pixel / lanes];
+            regroup(&found, to[1], &mut got, to[0], size, lanes);
+            assert_eq!(got, want, "channel-blocked, {activation:?}, {self:?}");
+        }
+        let got = run(&input, from[0], to[0], None);
         got.chunks_exact(output_pixel).flat_map(|pixel| &pixel[..self.columns]).copied().collect()
     }
 
@@ -204,7 +208,9 @@ fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
         Case::new([2, 9], 24, 1, 1, columns).check();
     }
     Case::new([9, 11], 20, 3, 2, 33).check();
-    Case::new([9, 11], 20, 1, 2, 33).check();
+    for channels in [4, 8, 16, 20] {
+        Case::new([9, 11], channels, 1, 2, 33).check();
+    }
     Case::new([20, 19], 40, 5, 1, 24).check();
     Case { kernel: [1, 7], ..Case::new([9, 20], 33, 1, 1, 50) }.check();
     Case { strides: [2, 1], ..Case::new([9, 20], 33, 3, 1, 50) }.check();

@@ -96,14 +96,11 @@ impl Band<'_> {
     }
 }
 
-/// Transforms the windows of a band.
+/// Transforms the windows of a band to `[tiles, products, channels]`.
 pub(super) struct TransformInput<'a, T, const TILE: usize, const WINDOW: usize> {
     pub band: Band<'a>,
     pub transform: T,
-    /// `[tiles, products, channels]`, or a single window where they are rounded.
     pub windows: &'a mut [f32],
-    /// Where they go then: `[tiles, products, pairs of channels]`.
-    pub rounded: Option<&'a mut [Bf16Pair]>,
 }
 
 impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
@@ -113,23 +110,36 @@ impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let TransformInput { band, transform, windows, mut rounded } = self;
-        let weights = band.layer.weights;
-        let (channels, pairs) = (weights.channels, weights.window_channels());
+        let TransformInput { band, transform, windows } = self;
         for tile in 0..band.count {
-            match &mut rounded {
-                None => {
-                    let to = &mut windows[tile * band.tile_lens[0]..];
-                    band.transform_window(isa, transform, tile, to);
-                }
-                Some(rounded) => {
-                    band.transform_window(isa, transform, tile, windows);
-                    let to = &mut rounded[tile * band.tile_lens[0]..];
-                    let pixels = windows.chunks_exact(channels);
-                    for (from, to) in pixels.zip(to.chunks_exact_mut(pairs)) {
-                        round_pixels(isa, Pixels::one(from, I::LANES), to);
-                    }
-                }
+            band.transform_window(isa, transform, tile, &mut windows[tile * band.tile_lens[0]..]);
+        }
+    }
+}
+
+/// Transforms the windows of a band and rounds them, to `[tiles, products, pairs of channels]`.
+pub(super) struct TransformAndRound<'a, T, const TILE: usize, const WINDOW: usize> {
+    pub band: Band<'a>,
+    pub transform: T,
+    /// Room for one of them before it is rounded.
+    pub window: &'a mut [f32],
+    pub rounded: &'a mut [Bf16Pair],
+}
+
+impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
+    for TransformAndRound<'_, T, TILE, WINDOW>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let TransformAndRound { band, transform, window, rounded } = self;
+        let weights = band.layer.weights;
+        for tile in 0..band.count {
+            band.transform_window(isa, transform, tile, window);
+            let to = rounded[tile * band.tile_lens[0]..].chunks_exact_mut(weights.window_words());
+            for (from, to) in window.chunks_exact(weights.channels).zip(to) {
+                round_pixels(isa, Pixels::one(from, I::LANES), to);
             }
         }
     }
@@ -139,7 +149,7 @@ impl<T: Transform<TILE, WINDOW>, const TILE: usize, const WINDOW: usize> SimdOp
 pub(super) struct MultiplyRounded<'a> {
     pub band: Band<'a>,
     pub matrices: &'a [PackedBf16Matrix],
-    /// As [`TransformInput`] rounds them.
+    /// As [`TransformAndRound`] leaves them.
     pub windows: &'a [Bf16Pair],
     pub products: &'a mut [f32],
     pub ready: Multiplier,
@@ -152,7 +162,7 @@ impl SimdOp for MultiplyRounded<'_> {
     fn eval<I: Isa>(self, isa: I) {
         let MultiplyRounded { band, matrices, windows, products, ready } = self;
         let weights = band.layer.weights;
-        let (pairs, filters) = (weights.window_channels(), weights.bias.len());
+        let (pairs, filters) = (weights.window_words(), weights.bias.len());
         let [input_layout, output_layout] = band.row_layouts();
         let panels = matrices.iter().enumerate().flat_map(|(product, matrix)| {
             matrix.panels().map(move |(panel, values)| (product, panel, values))

@@ -40,8 +40,8 @@ pub struct StepShare {
     pub output_shape: Vec<usize>,
     /// The least time of all runs.
     pub milliseconds: f64,
-    /// 10^9 floating-point operations a second, counted as in a direct convolution, of which Winograd's algorithm needs a quarter;
-    /// zero for what is neither convolution nor dense layer.
+    /// 10^9 floating-point operations a second, counted as in a direct convolution, of which Winograd's algorithm needs a quarter
+    /// or four ninths; zero for what is neither convolution nor dense layer.
     pub gflops: f64,
 }
 

@@ -86,7 +86,7 @@ impl Band<'_> {
             pixel_len: input.layout.pixel_len,
             kernel,
             strides,
-            size: self.runs(kernel, strides),
+            size: [self.row_count, self.output.width],
             output_strides: self.output.map_strides(lanes),
             residual: self.residual(),
             clamp: ending.clamp,

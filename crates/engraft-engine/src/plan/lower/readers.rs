@@ -57,7 +57,7 @@ mod tests {
     use engraft_kernels::InstructionSet;
 
     use super::super::lower;
-    use crate::plan::{Calibration, PlanOptions};
+    use crate::plan::{Calibration, PlanOptions, Precision};
 
     #[test]
     fn what_depthwise_convolutions_write_and_read_is_blocked() {
@@ -74,8 +74,9 @@ mod tests {
             let values = vec![0.0; spec.shape.iter().product()];
             weights.insert(spec.name, Tensor::from_f32(spec.shape, values).unwrap()).unwrap();
         }
-        for isa in InstructionSet::available() {
-            let options = PlanOptions::new(isa);
+        let precisions = [Precision::F32, Precision::Bf16];
+        let options = |isa| precisions.map(|precision| PlanOptions { precision, ..PlanOptions::new(isa) });
+        for options in InstructionSet::available().into_iter().flat_map(options) {
             let (network, _) = lower(&graph, &weights, &options, &Calibration::default()).unwrap();
             let is_blocked = |node: &str| {
                 let step = network.steps.iter().find(|step| step.node == node).unwrap();
@@ -83,7 +84,7 @@ mod tests {
             };
             // A sum reads `project` and `again` too.
             let found = ["image", "expand", "depthwise", "project", "again"].map(is_blocked);
-            assert_eq!(found, [false, true, true, false, false], "{}", isa.name());
+            assert_eq!(found, [false, true, true, false, false], "{options:?}");
         }
     }
 }
