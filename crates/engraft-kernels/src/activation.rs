@@ -59,6 +59,7 @@ impl Activation {
         [row_stride, vector_stride]: [usize; 2],
         len: usize,
     ) {
+        // The vector stride does not tell: in a channel-blocked map one pixel wide it is a vector's length too.
         if row_stride >= len {
             return self.apply_to_rows(isa, values, count, row_stride, len);
         }
