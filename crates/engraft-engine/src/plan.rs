@@ -13,6 +13,7 @@ mod memory;
 mod network;
 mod precision;
 mod profile;
+mod rounded_maps;
 mod winograd;
 mod worker;
 

@@ -3,7 +3,7 @@
 //! Source: Keras `DepthwiseConv2D` with `depth_multiplier=1`.
 
 use crate::arch::{DepthwiseTiles, Isa, SimdOp};
-use crate::{Activation, AlignedBuffer, Clamp, InstructionSet, MapStrides, Region};
+use crate::{Activation, AlignedBuffer, Bf16Unit, Clamp, InstructionSet, MapFormat, MapStrides, Region};
 
 /// The filters and the bias of a depthwise convolution, packed for one instruction set.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub struct DepthwiseConv2d<'a> {
     pub size: [usize; 2],
     /// Where the elements of the output lie.
     pub output_strides: MapStrides,
+    /// What rounds the output, if it is in bf16; then there must be no activation.
+    pub rounding: Option<Bf16Unit>,
     /// Limits the output.
     pub clamp: Option<Clamp>,
     /// Applied last.
@@ -83,9 +85,17 @@ impl DepthwiseConv2d<'_> {
     /// Computes the pixels into `output`, which starts at the first of them.
     ///
     /// # Panics
-    /// If a slice is too short.
+    /// If a slice is too short, or what rounds the output is not of the weights' instruction set.
     pub fn run(self, output: &mut [f32]) {
-        self.weights.isa.run(DepthwiseInto { layer: self, output });
+        let DepthwiseConv2d { weights, rounding, activation, .. } = self;
+        let op = DepthwiseInto { layer: self, output };
+        match rounding {
+            Some(unit) => {
+                assert!(unit.isa() == weights.isa && activation.is_none(), "an output in bf16");
+                unit.run(op);
+            }
+            None => weights.isa.run(op),
+        }
     }
 }
 
@@ -118,6 +128,7 @@ impl SimdOp for DepthwiseInto<'_> {
                     size: [band_rows.min(height - first_row), width],
                     output: &mut output[block * to.vector..],
                     output_strides: [to.row, to.pixel],
+                    output_format: layer.rounding.map_or(MapFormat::F32, |_| MapFormat::Bf16),
                     clamp: layer.clamp,
                 }
                 .run(isa);
@@ -137,9 +148,11 @@ const BAND_PIXELS: usize = 112;
 
 #[cfg(test)]
 mod tests {
+    use bytemuck::cast_slice;
     use engraft_testing::{Tolerance, assert_close, noise};
 
     use super::*;
+    use crate::Bf16Pair;
     use crate::regroup::regroup;
 
     struct Case {
@@ -190,6 +203,7 @@ mod tests {
                 strides: self.strides,
                 size: self.out(),
                 output_strides: MapStrides { row: self.out()[1] * pixel, pixel, vector: isa.lanes() },
+                rounding: None,
                 clamp: Some(Clamp::RELU6),
                 activation: None,
             }
@@ -222,6 +236,7 @@ mod tests {
                         strides,
                         size: [rows, columns],
                         output_strides,
+                        rounding: None,
                         clamp: None,
                         activation: Some(Activation::Silu),
                     }
@@ -233,6 +248,43 @@ mod tests {
                 let mut got = vec![f32::NAN; want.len()];
                 regroup(&blocked, apart(columns), &mut got, together(columns), [rows, columns, 3], lanes);
                 assert_eq!(got, want, "{}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_in_bf16_is_that_in_single_precision_rounded() {
+        for isa in InstructionSet::available() {
+            let case = Case { size: [9, 13], kernel: [3, 3], strides: [1, 1], channels: 4 * isa.lanes() };
+            let (channels, [height, width], [rows, columns]) = (case.channels, case.size, case.out());
+            let packed =
+                PackedDepthwise::pack(isa, case.kernel, channels, &noise(1, 9 * channels), None, None);
+            let input = noise(2, height * width * channels);
+            let run = |rounding: Option<Bf16Unit>| {
+                let format = rounding.map_or(MapFormat::F32, |_| MapFormat::Bf16);
+                let pixel = format.words(channels);
+                let mut output = vec![f32::NAN; rows * columns * pixel];
+                let vector = isa.lanes();
+                DepthwiseConv2d {
+                    weights: &packed,
+                    input: &input,
+                    input_strides: MapStrides { row: width * channels, pixel: channels, vector },
+                    strides: case.strides,
+                    size: [rows, columns],
+                    output_strides: MapStrides { row: columns * pixel, pixel, vector: format.words(vector) },
+                    rounding,
+                    clamp: Some(Clamp::RELU6),
+                    activation: None,
+                }
+                .run(&mut output);
+                output
+            };
+            let want = run(None);
+            let want: Vec<Bf16Pair> =
+                want.chunks_exact(2).map(|pair| Bf16Pair::new(pair[0], pair[1])).collect();
+            for unit in Bf16Unit::available(isa) {
+                let got = run(Some(unit));
+                assert_eq!(cast_slice::<f32, Bf16Pair>(&got), want, "{} {}", isa.name(), unit.name());
             }
         }
     }

@@ -11,7 +11,7 @@
 
 use crate::arch::{Isa, PanelProduct, SimdOp};
 use crate::packed_matrix::Panel;
-use crate::{Activation, Clamp, PackedMatrix};
+use crate::{Activation, Clamp, MapFormat, PackedMatrix};
 
 /// Where rows lie in a slice: in runs (the rows of an image) of neighbours (its pixels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,20 @@ pub struct Residual<'a> {
     pub values: &'a [f32],
     /// Where its rows lie.
     pub layout: RowLayout,
+    /// What its words hold.
+    pub format: MapFormat,
+}
+
+impl<'a> Residual<'a> {
+    /// One in single precision.
+    pub fn new(values: &'a [f32], layout: RowLayout) -> Residual<'a> {
+        Residual { values, layout, format: MapFormat::F32 }
+    }
+
+    /// What is added to the columns from `column` on, in rows that begin `offset` words further on.
+    pub(crate) fn following(self, offset: usize, column: usize) -> Residual<'a> {
+        Residual { values: &self.values[offset + self.format.words(column)..], ..self }
+    }
 }
 
 /// `output = activation(clamp(input x weights + bias + residual))`, for `run_count` runs of `run_len` rows each.
@@ -270,10 +284,11 @@ impl Block {
                 [self.offset(gemm.output_layout) + panel.first_column / I::LANES * vector_stride..],
             output_layout: gemm.output_layout,
             output_vector_stride: vector_stride,
-            residual: gemm.residual.filter(|_| is_last).map(|Residual { values, layout }| {
-                let values = &values[self.offset(layout) + panel.first_column..];
-                Residual { values, layout }
-            }),
+            output_format: MapFormat::F32,
+            residual: gemm
+                .residual
+                .filter(|_| is_last)
+                .map(|residual| residual.following(self.offset(residual.layout), panel.first_column)),
             accumulate: part.first > 0,
             clamp: gemm.clamp.filter(|_| is_last),
         }

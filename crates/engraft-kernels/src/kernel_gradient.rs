@@ -4,7 +4,7 @@
 //! Source: Keras `Conv2D` and `Dense`; the chain rule.
 
 use crate::arch::{Isa, PanelProduct, SimdOp};
-use crate::{PackedMatrix, RowLayout, Segments};
+use crate::{MapFormat, PackedMatrix, RowLayout, Segments};
 
 /// `kernel_gradient (+)= transpose(windows) x output_gradient` for a rectangle of output pixels. There is no padding: the
 /// input holds all windows, zeros included.
@@ -74,6 +74,7 @@ impl SimdOp for WriteGradient<'_> {
                 output: &mut kernel_gradient[panel.first_column..],
                 output_layout: RowLayout { run_stride: layer.window_row_len * columns, row_stride: columns },
                 output_vector_stride: I::LANES,
+                output_format: MapFormat::F32,
                 residual: None,
                 accumulate: layer.accumulate,
                 clamp: None,

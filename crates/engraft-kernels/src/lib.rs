@@ -4,8 +4,8 @@
 //! fixed order that depends on nothing but the instruction set, so a caller may split rows as it likes and gets the
 //! same bytes.
 //!
-//! Feature maps are `[height, width, channels]` with the channels innermost, except where a stride of vectors says
-//! otherwise.
+//! Feature maps are `[height, width, channels]` in single precision with the channels innermost, except where a stride of vectors
+//! or a [`MapFormat`] says otherwise.
 //! Kernels that write whole vectors ask for pixels padded to a multiple of [`InstructionSet::lanes`] elements; the padding is
 //! computed like any channel.
 
@@ -32,6 +32,7 @@ mod gemm;
 mod global_average_pool2d;
 mod kernel_gradient;
 mod layer_norm;
+mod map_format;
 mod map_strides;
 mod matmul;
 mod max_pool2d;
@@ -72,6 +73,7 @@ pub use gemm::{Gemm, Residual, RowLayout, Segments};
 pub use global_average_pool2d::GlobalAveragePool2d;
 pub use kernel_gradient::KernelGradient;
 pub use layer_norm::LayerNorm;
+pub use map_format::MapFormat;
 pub use map_strides::MapStrides;
 pub use matmul::{matmul, matmul_transposed};
 pub use max_pool2d::MaxPool2d;

@@ -5,7 +5,7 @@
 /// Where the elements of a map lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapStrides {
-    /// Elements between neighbouring rows.
+    /// Elements between neighbouring rows; words, where an element takes half of one.
     pub row: usize,
     /// Elements between neighbouring pixels of a row.
     pub pixel: usize,

@@ -1,16 +1,17 @@
 //! Convolution over all channels with inputs and weights of fewer bits than single precision.
 //!
-//! The input is rounded block by block into a scratch, from where the windows of the block are read where they lie.
+//! An input in single precision is rounded block by block into a scratch, from where the windows of the block are read; one that
+//! is rounded already is read where it lies.
 //!
 //! Source: ONNX `Conv` operator.
 
 use std::ops::Range;
 
-use bytemuck::cast_slice_mut;
+use bytemuck::{cast_slice, cast_slice_mut};
 
-use crate::arch::{Isa, PanelProduct, Pixels, SimdOp, Word};
+use crate::arch::{Element, Isa, PanelProduct, Pixels, SimdOp, Word};
 use crate::rounded_matrix::Rounding;
-use crate::{Activation, Clamp, MapStrides, Residual, RoundedMatrix, RowLayout, Segments};
+use crate::{Activation, Clamp, MapFormat, MapStrides, Residual, RoundedMatrix, RowLayout, Segments};
 
 /// `output = activation(clamp(convolution(input) + bias + residual))` for a rectangle of output pixels. There is no padding:
 /// the input holds all windows, zeros included.
@@ -18,11 +19,13 @@ use crate::{Activation, Clamp, MapStrides, Residual, RoundedMatrix, RowLayout, S
 pub struct RoundedConv2d<'a> {
     /// A tap for every pixel of the window, row by row.
     pub weights: &'a RoundedMatrix,
-    /// Starts at the window of the first output pixel.
+    /// Starts at the window of the first output pixel. If it is in bf16, [`RoundedConv2d::slack`] words must follow the last window.
     pub input: &'a [f32],
     /// Where the elements of the input lie.
     pub input_strides: MapStrides,
-    /// Elements of a pixel: the channels, padded to whole vectors.
+    /// What the words of the input hold: bf16 only for weights in bf16, in pixels as long as their taps.
+    pub input_format: MapFormat,
+    /// Words of a pixel: the channels, padded to whole vectors.
     pub pixel_len: usize,
     /// Height and width of the window.
     pub kernel: [usize; 2],
@@ -32,6 +35,8 @@ pub struct RoundedConv2d<'a> {
     pub size: [usize; 2],
     /// Where the elements of the output lie, whose pixels hold the columns of the weights padded to whole vectors.
     pub output_strides: MapStrides,
+    /// What the words of the output hold: bf16 only for weights in bf16 and without an activation.
+    pub output_format: MapFormat,
     /// Added to the output; has as many columns.
     pub residual: Option<Residual<'a>>,
     /// Limits the output.
@@ -43,6 +48,9 @@ pub struct RoundedConv2d<'a> {
 /// Words of a block where it can be that small: they stay in the second-level cache.
 const BLOCK_WORDS: usize = 64 << 10;
 
+/// Words of a block of an input that is read where it lies.
+const READ_WORDS: usize = 192 << 10;
+
 impl RoundedConv2d<'_> {
     /// Words that the scratch must hold for a convolution of that kind.
     pub fn scratch_len(weights: &RoundedMatrix, kernel: [usize; 2], strides: [usize; 2]) -> usize {
@@ -53,11 +61,20 @@ impl RoundedConv2d<'_> {
         for_one.max(BLOCK_WORDS)
     }
 
+    /// Words that must follow an input in bf16 whose neighbouring windows lie that many words apart; they may hold anything.
+    pub fn slack(weights: &RoundedMatrix, row_stride: usize) -> usize {
+        let layout = RowLayout { run_stride: 0, row_stride };
+        match weights {
+            RoundedMatrix::Bf16(weights) => weights.slack(layout),
+            RoundedMatrix::Int8(weights) => weights.slack(layout),
+        }
+    }
+
     /// Computes the rectangle into `output`, which starts at its first pixel.
     ///
     /// # Panics
-    /// If a slice is too short, the scratch is shorter than [`RoundedConv2d::scratch_len`], or the weights do not have the shape
-    /// stated.
+    /// If a slice is too short, the scratch is shorter than [`RoundedConv2d::scratch_len`], the weights do not have the shape
+    /// stated, or a map is in bf16 that cannot be.
     pub fn run(self, scratch: &mut [u32], output: &mut [f32]) {
         match self.weights {
             RoundedMatrix::Bf16(weights) => {
@@ -67,6 +84,12 @@ impl RoundedConv2d<'_> {
                 Typed { weights, convolution: self }.run(cast_slice_mut(scratch), output);
             }
         }
+    }
+
+    /// Whether windows are read from the input itself: not pixels that lie apart, which a cache holds badly.
+    fn is_read_in_place(&self) -> bool {
+        let lie_apart = self.kernel == [1, 1] && self.strides != [1, 1];
+        self.input_format == MapFormat::Bf16 && !lie_apart
     }
 
     fn output_layout(&self) -> RowLayout {
@@ -87,10 +110,13 @@ impl<'a, W: Rounding> Typed<'a, W> {
         let Typed { weights, convolution: RoundedConv2d { kernel, pixel_len, .. } } = self;
         assert!(scratch.len() >= self.rounded().len_for_one(), "scratch too short");
         assert_eq!(weights.taps(), kernel[0] * kernel[1], "taps");
-        assert!(
-            pixel_len.div_ceil(W::Word::NUMBERS) <= weights.tap_words(),
-            "{pixel_len} elements in a pixel"
-        );
+        let fits = match self.convolution.input_format {
+            MapFormat::F32 => pixel_len.div_ceil(W::Word::NUMBERS) <= weights.tap_words(),
+            MapFormat::Bf16 => W::Word::MEETS_BF16 && pixel_len == weights.tap_words(),
+        };
+        assert!(fits, "{pixel_len} words in a pixel");
+        let is_last = self.convolution.activation.is_none();
+        assert!(is_last || self.convolution.output_format == MapFormat::F32, "an activation in bf16");
         weights.run(ConvolveInto { typed: self, scratch, output, ready: weights.ready() });
     }
 
@@ -180,6 +206,17 @@ impl<W: Rounding> SimdOp for ConvolveInto<'_, W> {
         if rows == 0 || columns == 0 {
             return;
         }
+        if typed.convolution.is_read_in_place() {
+            let row_words = typed.convolution.strides[0] * typed.convolution.input_strides.row;
+            let most_rows = (READ_WORDS / row_words.max(1)).max(1);
+            let block_rows = equal_parts(rows, most_rows);
+            for first_row in (0..rows).step_by(block_rows) {
+                let block = Block { rows: first_row..rows.min(first_row + block_rows), columns: 0..columns };
+                let source = Source::in_place(&typed.convolution, &block);
+                block.multiply(isa, &typed, source, &ready, output);
+            }
+            return;
+        }
         let [block_rows, block_columns] = typed.rounded().block_size([rows, columns], scratch.len());
         for first_row in (0..rows).step_by(block_rows) {
             for first_column in (0..columns).step_by(block_columns) {
@@ -188,13 +225,39 @@ impl<W: Rounding> SimdOp for ConvolveInto<'_, W> {
                     columns: first_column..columns.min(first_column + block_columns),
                 };
                 block.round(isa, &typed, scratch);
-                block.multiply(isa, &typed, scratch, &ready, output);
+                block.multiply(isa, &typed, Source::rounded(&typed, &block, scratch), &ready, output);
             }
         }
     }
 }
 
-/// Output pixels that are computed from one filling of the scratch.
+/// Where the windows of a block are read.
+#[derive(Clone, Copy)]
+struct Source<'a, T> {
+    words: &'a [T],
+    layout: RowLayout,
+    segments: Segments,
+}
+
+impl<'a, T: Word> Source<'a, T> {
+    /// In the scratch, which holds what the block reads.
+    fn rounded<W: Rounding<Word = T>>(typed: &Typed<W>, block: &Block, scratch: &'a [T]) -> Source<'a, T> {
+        let (rounded, size) = (typed.rounded(), block.size());
+        Source { words: scratch, layout: rounded.layout(size), segments: rounded.segments(size) }
+    }
+
+    /// In the input, where it is rounded already.
+    fn in_place(convolution: &RoundedConv2d<'a>, block: &Block) -> Source<'a, T> {
+        let RoundedConv2d { kernel, strides, input_strides: MapStrides { row, pixel, .. }, .. } =
+            *convolution;
+        let layout = RowLayout { run_stride: strides[0] * row, row_stride: strides[1] * pixel };
+        let words = &convolution.input[layout.offset(block.rows.start, block.columns.start)..];
+        let segments = Segments { count: kernel[0], len: kernel[1] * convolution.pixel_len, stride: row };
+        Source { words: cast_slice(words), layout, segments }
+    }
+}
+
+/// Output pixels that are computed together.
 struct Block {
     rows: Range<usize>,
     columns: Range<usize>,
@@ -217,6 +280,16 @@ impl Block {
         let first = self.rows.start * convolution.strides[0] * strides.row
             + self.columns.start * convolution.strides[1] * strides.pixel;
         assert!(convolution.pixel_len.is_multiple_of(I::LANES), "pixels of whole vectors");
+        if convolution.input_format == MapFormat::Bf16 {
+            for (row, to) in scratch.chunks_exact_mut(columns * pixel_words).take(self.rows.len()).enumerate()
+            {
+                let from = convolution.input[first + row * sample_rows * strides.row..].chunks(pixel_stride);
+                for (from, to) in from.zip(to.chunks_exact_mut(pixel_words)) {
+                    to.copy_from_slice(cast_slice(&from[..pixel_words]));
+                }
+            }
+            return;
+        }
         let is_gapless = sample_columns == 1
             && strides.vector == I::LANES
             && pixel_stride == W::Word::NUMBERS * pixel_words;
@@ -233,28 +306,27 @@ impl Block {
         }
     }
 
-    /// Multiplies what the scratch holds.
+    /// Multiplies what the source holds.
     #[inline(always)]
     fn multiply<I: Isa, W: Rounding>(
         &self,
         isa: I,
         typed: &Typed<W>,
-        scratch: &[W::Word],
+        source: Source<W::Word>,
         ready: &W::Ready,
         output: &mut [f32],
     ) {
         let Typed { weights, convolution } = *typed;
-        let rounded = typed.rounded();
         let output_layout = convolution.output_layout();
         let at = |layout: RowLayout| layout.offset(self.rows.start, self.columns.start);
-        let [run_count, run_len] = self.runs(&convolution);
+        let [run_count, run_len] = self.runs(&convolution, source.layout);
         let vector_stride = convolution.output_strides.vector;
         let next_panels = weights.panels().cycle().skip(1);
         for ((panel, values), (_, next_panel)) in weights.panels().zip(next_panels) {
             let product = PanelProduct {
-                input: scratch,
-                input_layout: rounded.layout(self.size()),
-                segments: rounded.segments(self.size()),
+                input: source.words,
+                input_layout: source.layout,
+                segments: source.segments,
                 element_stride: 1,
                 panel: values,
                 next_panel,
@@ -265,10 +337,10 @@ impl Block {
                 output: &mut output[at(output_layout) + panel.first_column / I::LANES * vector_stride..],
                 output_layout,
                 output_vector_stride: vector_stride,
-                residual: convolution.residual.map(|Residual { values, layout }| Residual {
-                    values: &values[at(layout) + panel.first_column..],
-                    layout,
-                }),
+                output_format: convolution.output_format,
+                residual: convolution
+                    .residual
+                    .map(|residual| residual.following(at(residual.layout), panel.first_column)),
                 accumulate: false,
                 clamp: convolution.clamp,
             };
@@ -285,10 +357,10 @@ impl Block {
     }
 
     /// The pixels as runs: a single one where the windows are pixels and those of all rows follow each other.
-    fn runs(&self, convolution: &RoundedConv2d) -> [usize; 2] {
+    fn runs(&self, convolution: &RoundedConv2d, source: RowLayout) -> [usize; 2] {
         let [rows, columns] = self.size();
         let residual = convolution.residual.map(|residual| residual.layout);
-        let mut layouts = [Some(convolution.output_layout()), residual].into_iter().flatten();
+        let mut layouts = [Some(source), Some(convolution.output_layout()), residual].into_iter().flatten();
         let is_one_run = layouts.all(|layout| layout.run_stride == columns * layout.row_stride);
         if convolution.kernel == [1, 1] && is_one_run { [1, rows * columns] } else { [rows, columns] }
     }

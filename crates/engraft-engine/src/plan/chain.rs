@@ -168,7 +168,8 @@ pub(super) fn kept_lens(values: &[Layout], steps: &[Step], chains: &[Chain]) -> 
     let mut lens = Vec::new();
     for chain in chains {
         for (depth, (rows, step)) in chain.kept_rows.iter().zip(chain.steps.clone()).enumerate() {
-            let len = rows * values[steps[step].output.0].row_len();
+            let layout = values[steps[step].output.0];
+            let len = rows * layout.row_len() + layout.slack;
             if depth == lens.len() {
                 lens.push(0);
             }

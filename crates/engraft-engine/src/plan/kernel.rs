@@ -134,6 +134,32 @@ impl Kernel {
         }
     }
 
+    /// Whether it can read its operands in bf16, all of them.
+    pub(super) fn can_read_bf16(&self) -> bool {
+        matches!(self, Kernel::RoundedConvolution { weights: RoundedMatrix::Bf16(_), .. })
+    }
+
+    /// Whether it can write its output in bf16.
+    pub(super) fn can_write_bf16(&self) -> bool {
+        match self {
+            Kernel::RoundedConvolution { weights: RoundedMatrix::Bf16(_), ending, .. } => {
+                ending.activation.is_none()
+            }
+            Kernel::Depthwise { ending, .. } => ending.activation.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Elements that must follow the first operand, of which pixels are that long, where it is in bf16.
+    pub(super) fn slack(&self, pixel_len: usize) -> usize {
+        match self {
+            Kernel::RoundedConvolution { weights, strides, .. } => {
+                RoundedConv2d::slack(weights, strides[1] * pixel_len)
+            }
+            _ => 0,
+        }
+    }
+
     /// What it is called in a profile.
     pub(super) fn name(&self) -> &'static str {
         match self {

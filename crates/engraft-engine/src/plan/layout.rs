@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use engraft_graph::Shape;
-use engraft_kernels::{MapStrides, RowLayout};
+use engraft_kernels::{MapFormat, MapStrides, RowLayout};
 
 /// Zeros around a map, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,10 @@ pub(super) struct Layout {
     /// calls such a layout channel-blocked, `nChw16c`; here blocks are within a row.)
     pub block_len: usize,
     pub border: Border,
+    /// What the elements are. Those of maps in bf16 are words of two channels each.
+    pub format: MapFormat,
+    /// Elements of any value that follow the buffer, because readers may read beyond it.
+    pub slack: usize,
 }
 
 impl Layout {
@@ -58,7 +62,16 @@ impl Layout {
             Shape::Map { height, width, channels } => (height, width, channels),
             Shape::Vector { features } => (1, 1, features),
         };
-        Layout { height, width, channels, pixel_len, block_len: pixel_len, border: Border::default() }
+        Layout {
+            height,
+            width,
+            channels,
+            pixel_len,
+            block_len: pixel_len,
+            border: Border::default(),
+            format: MapFormat::F32,
+            slack: 0,
+        }
     }
 
     /// Elements of a row, border included.
@@ -99,21 +112,22 @@ impl Layout {
         row(buffer_rows.start)..row(buffer_rows.end)
     }
 
-    /// Elements between rows and between pixels, for those who read or write pixels as a whole.
+    /// Elements between rows and between pixels, for those who read or write pixels of single precision as a whole.
     pub(super) fn strides(&self) -> [usize; 2] {
-        self.assert_unblocked();
+        self.assert_plain();
         [self.row_len(), self.pixel_len]
     }
 
     /// Elements between rows, pixels and vectors, which have `lanes` elements.
     pub(super) fn map_strides(&self, lanes: usize) -> MapStrides {
-        let vector = self.block_stride().unwrap_or(lanes);
+        let vector = self.block_stride().unwrap_or(self.format.words(lanes));
         MapStrides { row: self.row_len(), pixel: self.block_len, vector }
     }
 
-    /// Stops a test in which a kernel that knows nothing of blocks meets them.
-    pub(super) fn assert_unblocked(&self) {
+    /// Stops a test in which a kernel that knows nothing of blocks or of bf16 meets them.
+    pub(super) fn assert_plain(&self) {
         debug_assert_eq!(self.block_len, self.pixel_len, "a map of whole pixels");
+        debug_assert_eq!(self.format, MapFormat::F32, "a map in single precision");
     }
 
     /// Elements between the blocks of a pixel, if it has several.

@@ -22,6 +22,7 @@ use super::kernel::{Ending, Kernel};
 use super::layout::{Border, Layout};
 use super::memory;
 use super::network::{Network, Step, ValueId, View};
+use super::rounded_maps;
 use super::winograd;
 use super::{Banding, Calibration, PlanOptions, Precision};
 use crate::EngineError;
@@ -409,7 +410,8 @@ impl<'a> Lowering<'a> {
             }
         }
         let output = self.view(self.graph.output()).value;
-        let Lowering { isa, precision, values, steps, .. } = self;
+        let Lowering { isa, precision, mut values, steps, .. } = self;
+        rounded_maps::round(&mut values, &steps, output, isa);
         let chains = chain::chains(&values, &steps, output, banding);
         let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
         let kept_lens = chain::kept_lens(&values, &steps, &chains);
@@ -419,6 +421,7 @@ impl<'a> Lowering<'a> {
         Ok(Network {
             isa,
             precision,
+            bf16_unit: Bf16Unit::best(isa),
             values,
             steps,
             chains,

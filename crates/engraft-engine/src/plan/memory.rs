@@ -17,7 +17,7 @@ pub(super) fn plan(
     let mut lens: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     for (index, Use { inputs, output }) in uses.into_iter().enumerate() {
-        let needed = values[output].len();
+        let needed = values[output].len() + values[output].slack;
         let slot = take_best(&mut free, &lens, needed).unwrap_or_else(|| {
             lens.push(0);
             lens.len() - 1

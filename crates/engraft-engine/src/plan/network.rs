@@ -1,6 +1,6 @@
 //! What a graph is compiled to: steps in the order they run, and the buffers they read and write.
 
-use engraft_kernels::InstructionSet;
+use engraft_kernels::{Bf16Unit, InstructionSet};
 
 use super::Precision;
 use super::chain::{Chain, RowWindow};
@@ -44,6 +44,8 @@ impl Step {
 pub(super) struct Network {
     pub isa: InstructionSet,
     pub precision: Precision,
+    /// What rounds maps to bf16.
+    pub bf16_unit: Bf16Unit,
     pub values: Vec<Layout>,
     pub steps: Vec<Step>,
     /// All steps, in their order.

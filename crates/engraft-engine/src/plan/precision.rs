@@ -16,7 +16,7 @@ pub enum Precision {
     #[default]
     F32,
     /// Weights and inputs rounded to bf16: 8 bits of significand; where Winograd's algorithm is used, what they are transformed to
-    /// instead. The first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
+    /// instead. What such convolutions pass to each other is kept in bf16, residuals among it. The first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
     /// precision.
     Bf16,
     /// Weights and inputs rounded to bytes, in the same convolutions: weights by steps of each output channel, inputs by steps

@@ -33,7 +33,7 @@ impl Worker {
     /// Copies the result of the last run, without borders and padding.
     pub(super) fn read_output(&self, network: &Network, out: &mut [f32]) {
         let layout = network.values[network.output.0];
-        layout.assert_unblocked();
+        layout.assert_plain();
         let buffer = &self.slots[network.slots[network.output.0]];
         for (index, pixel) in out.chunks_exact_mut(layout.channels).enumerate() {
             let (row, column) = (index / layout.width, index % layout.width);

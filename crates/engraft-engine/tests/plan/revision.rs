@@ -12,7 +12,7 @@ use engraft_testing::noise_u8;
 use super::{compiled, nets, winograd};
 
 /// The revision that the digests belong to.
-const REVISION: &str = "engraft-engine 8";
+const REVISION: &str = "engraft-engine 9";
 
 /// Per instruction set and precision, the digest of what all networks give; one that is not listed is not watched. Those of
 /// NEON come from an emulator; that of NEON in int8 from the portable arithmetic with products and sums rounded once, which gives
@@ -22,10 +22,11 @@ const DIGESTS: &[(&str, &str, u64)] = &[
     ("avx2", "f32", 0xa02d_d6f2_9209_e4fe),
     ("neon", "f32", 0x6f14_66b0_2323_155a),
     ("portable", "f32", 0xd689_5de1_fb3b_ed2c),
-    ("avx512", "bf16 by avx512_bf16", 0xce2b_640d_95a7_6f34),
+    ("avx512", "bf16 by amx", 0x6686_e531_3b29_6878),
+    ("avx512", "bf16 by avx512_bf16", 0x15fb_bfb8_f2b5_dd62),
     ("avx2", "bf16 by single", 0xb161_e9d3_5b9d_35d7),
-    ("neon", "bf16 by single", 0x018c_2a42_2036_8a7d),
-    ("portable", "bf16 by single", 0xa76a_ce11_e06b_e163),
+    ("neon", "bf16 by single", 0x83ac_484c_4a6d_8064),
+    ("portable", "bf16 by single", 0xc761_7da2_c268_130e),
     ("avx512", "int8 by avx512_vnni", 0x1773_78f1_38a5_a6d0),
     ("avx2", "int8 by plain", 0xc8a1_90ff_0c9d_22bc),
     ("neon", "int8 by plain", 0xf14e_a722_69a4_30e5),

@@ -1,13 +1,14 @@
 //! AVX-512 (F, VL, BW, DQ), 512-bit vectors; alone, or with the products of bf16 (BF16) or of bytes (VNNI).
 
 use std::arch::x86_64::{
-    __cpuid, __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1, _mm_prefetch,
-    _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_cvtps_epi32,
-    _mm512_div_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_madd_epi16, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi16,
-    _mm512_srli_epi16, _mm512_storeu_ps,
+    __cpuid, __m256bh, __m256i, __m512, __m512bh, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T1,
+    _mm_prefetch, _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_cvtps_epi32, _mm512_div_ps,
+    _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_madd_epi16,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srli_epi16,
+    _mm512_storeu_ps,
 };
 
 use std::mem::transmute;
@@ -153,6 +154,29 @@ impl<const MORE: u8> Isa for Avx512<MORE> {
             return unsafe { transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first)) };
         }
         bf16::round_pairs(self, first, second)
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16_ptr(self, from: *const u16) -> Self::Vector {
+        // SAFETY: `self` proves the instructions; the caller vouches for the numbers.
+        unsafe {
+            let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16_ptr(self, x: Self::Vector, to: *mut u16) {
+        if MORE == BF16 {
+            // SAFETY: `self` proves the instructions; the caller vouches for the numbers; both types are 256 bits of any value.
+            unsafe {
+                let numbers = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+                _mm256_storeu_si256(to.cast(), numbers);
+            }
+        } else {
+            // SAFETY: the caller vouches for the numbers.
+            unsafe { bf16::store(self, x, to) }
+        }
     }
 
     #[inline(always)]

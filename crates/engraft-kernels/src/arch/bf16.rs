@@ -50,6 +50,7 @@ fn rounded(x: f32) -> u16 {
 
 impl Element for Bf16Pair {
     const HEAD_ROWS: usize = 1;
+    const MEETS_BF16: bool = true;
 
     #[inline(always)]
     fn splat<I: Isa>(self, isa: I) -> I::Vector {
@@ -105,6 +106,34 @@ pub(super) fn round_pairs<I: Isa>(isa: I, first: I::Vector, second: I::Vector) -
         *pair = Bf16Pair::new(two[0], two[1]).as_number();
     }
     isa.load(&pairs)
+}
+
+/// [`Isa::load_bf16_ptr`] without an instruction for it.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn load<I: Isa>(isa: I, from: *const u16) -> I::Vector {
+    let mut elements = [0.0; MOST_LANES];
+    for (at, element) in elements[..I::LANES].iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the numbers.
+        *element = f32::from_bits(u32::from(unsafe { from.add(at).read() }) << 16);
+    }
+    isa.load(&elements)
+}
+
+/// [`Isa::store_bf16_ptr`] without an instruction for it.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn store<I: Isa>(isa: I, x: I::Vector, to: *mut u16) {
+    let mut elements = [0.0; MOST_LANES];
+    isa.store(x, &mut elements);
+    for (at, &element) in elements[..I::LANES].iter().enumerate() {
+        // SAFETY: the caller vouches for the numbers.
+        unsafe { to.add(at).write(rounded(element)) };
+    }
 }
 
 #[cfg(test)]

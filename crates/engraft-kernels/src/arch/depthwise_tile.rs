@@ -1,7 +1,7 @@
 //! The inner loops of a depthwise convolution: neighbouring pixels of one vector of channels, kept in registers.
 
 use super::{Isa, SimdOp};
-use crate::Clamp;
+use crate::{Clamp, MapFormat};
 
 /// Rows of output pixels for one vector of channels.
 pub(crate) struct DepthwiseTiles<'a> {
@@ -21,6 +21,7 @@ pub(crate) struct DepthwiseTiles<'a> {
     pub output: &'a mut [f32],
     /// Elements between rows and between neighbouring pixels of the output.
     pub output_strides: [usize; 2],
+    pub output_format: MapFormat,
     pub clamp: Option<Clamp>,
 }
 
@@ -48,17 +49,19 @@ impl DepthwiseTiles<'_> {
     #[inline(always)]
     fn check<I: Isa>(&self) {
         let [rows, columns] = self.size;
-        let last = |strides: [usize; 2], row: usize, column: usize| {
+        let last = |strides: [usize; 2], row: usize, column: usize, vector: usize| {
             let start = row.saturating_mul(strides[0]).saturating_add(column.saturating_mul(strides[1]));
-            start.saturating_add(I::LANES)
+            start.saturating_add(vector)
         };
         let [kernel_height, kernel_width] = self.kernel;
         assert!(kernel_height > 0 && kernel_width > 0, "an empty kernel");
         let taps = kernel_height.saturating_mul(kernel_width);
         let bottom = (rows - 1).saturating_mul(self.strides[0]).saturating_add(kernel_height - 1);
         let right = (columns - 1).saturating_mul(self.strides[1]).saturating_add(kernel_width - 1);
-        assert!(self.input.len() >= last(self.input_strides, bottom, right), "input too short");
-        assert!(self.output.len() >= last(self.output_strides, rows - 1, columns - 1), "output too short");
+        assert!(self.input.len() >= last(self.input_strides, bottom, right, I::LANES), "input too short");
+        let vector = self.output_format.words(I::LANES);
+        let end = last(self.output_strides, rows - 1, columns - 1, vector);
+        assert!(self.output.len() >= end, "output too short");
         assert!(self.weights.len() >= taps.saturating_add(1).saturating_mul(I::LANES), "weights too short");
     }
 
@@ -131,7 +134,11 @@ impl<const K: usize, const S: usize, const C: usize> SimdOp for SizedTiles<'_, K
                     let [row_stride, column_stride] = layer.output_strides;
                     let mut to = output.add(row * row_stride + column * column_stride);
                     for sum in sums {
-                        isa.store_ptr(layer.clamp.map_or(sum, |clamp| clamp.apply(isa, sum)), to);
+                        let sum = layer.clamp.map_or(sum, |clamp| clamp.apply(isa, sum));
+                        match layer.output_format {
+                            MapFormat::F32 => isa.store_ptr(sum, to),
+                            MapFormat::Bf16 => isa.store_bf16_ptr(sum, to.cast()),
+                        }
                         to = to.wrapping_add(column_stride);
                     }
                 }

@@ -10,6 +10,8 @@ use super::Isa;
 /// [`Element::finished`] reads.
 pub(crate) trait Element: Copy {
     const HEAD_ROWS: usize;
+    /// Whether what is added to and made of its products may be in bf16.
+    const MEETS_BF16: bool = false;
     /// A vector of copies of it.
     fn splat<I: Isa>(self, isa: I) -> I::Vector;
     /// `x * weights + sum`

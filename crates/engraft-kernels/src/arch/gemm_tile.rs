@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use super::{Element, Isa, SimdOp};
-use crate::{Clamp, Residual, RowLayout, Segments};
+use crate::{Clamp, MapFormat, Residual, RowLayout, Segments};
 
 /// Room for the largest tile: its sums fill most of 32 vectors of 16.
 const MAX_TILE_ELEMENTS: usize = 32 * 16;
@@ -30,9 +30,10 @@ pub(crate) struct PanelProduct<'a, E = f32> {
     /// Starts at the first column of the panel, in the first row of the first run.
     pub output: &'a mut [f32],
     pub output_layout: RowLayout,
-    /// Elements between the vectors of an output row: `LANES` where they follow each other, as they must where a column is left
-    /// out.
+    /// Words between the vectors of an output row: those of a vector where they follow each other, as they must where a column is
+    /// left out.
     pub output_vector_stride: usize,
+    pub output_format: MapFormat,
     /// Starts where the output starts.
     pub residual: Option<Residual<'a>>,
     /// Whether the sums start with what the output holds, and not with the bias.
@@ -79,11 +80,15 @@ impl<E: Element> PanelProduct<'_, E> {
             whole || self.output_vector_stride == I::LANES,
             "vectors of which a part is left out lie apart"
         );
-        let apart = (self.vectors - 1).saturating_mul(self.output_vector_stride).saturating_add(I::LANES);
+        let formats = [Some(self.output_format), self.residual.map(|residual| residual.format)];
+        let may_be_bf16 = E::MEETS_BF16 && whole && !self.accumulate;
+        assert!(may_be_bf16 || !formats.contains(&Some(MapFormat::Bf16)), "a map in bf16");
+        let vector = self.output_format.words(I::LANES);
+        let apart = (self.vectors - 1).saturating_mul(self.output_vector_stride).saturating_add(vector);
         let columns = if whole { apart } else { self.columns };
         assert!(self.output.len() >= self.output_layout.span(runs, rows, columns), "output too short");
         if let Some(residual) = &self.residual {
-            let span = residual.layout.span(runs, rows, self.columns);
+            let span = residual.layout.span(runs, rows, residual.format.words(self.columns));
             assert!(residual.values.len() >= span, "residual too short");
         }
     }
@@ -319,11 +324,20 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
     unsafe {
         if let Some(residual) = &product.residual {
             let from = residual.values.as_ptr().add(residual.layout.offset(run, row));
-            let strides = [residual.layout.row_stride, I::LANES];
-            let (from, [row_stride, _]) = whole_rows::<I, R, V>(from, strides, product.columns, detour);
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = isa.add(*sum, isa.load_ptr(from.add(r * row_stride + v * I::LANES)));
+            if E::MEETS_BF16 && residual.format == MapFormat::Bf16 {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let from = from.add(r * residual.layout.row_stride).cast::<u16>();
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = isa.add(*sum, isa.load_bf16_ptr(from.add(v * I::LANES)));
+                    }
+                }
+            } else {
+                let strides = [residual.layout.row_stride, I::LANES];
+                let (from, [row_stride, _]) = whole_rows::<I, R, V>(from, strides, product.columns, detour);
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = isa.add(*sum, isa.load_ptr(from.add(r * row_stride + v * I::LANES)));
+                    }
                 }
             }
         }
@@ -335,6 +349,14 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
             }
         }
         let strides = [product.output_layout.row_stride, product.output_vector_stride];
+        if E::MEETS_BF16 && product.output_format == MapFormat::Bf16 {
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    isa.store_bf16_ptr(*sum, output.add(r * strides[0] + v * strides[1]).cast());
+                }
+            }
+            return;
+        }
         let (to, [row_stride, vector_stride]) =
             if ragged { (detour, [width, I::LANES]) } else { (output, strides) };
         for (r, sums) in sums.iter().enumerate() {

@@ -47,6 +47,26 @@ pub(crate) trait Isa: Copy {
         bf16::round_pairs(self, first, second)
     }
 
+    /// As many numbers of bf16, exactly.
+    ///
+    /// # Safety
+    /// `LANES` of them must be readable from `from` on.
+    #[inline(always)]
+    unsafe fn load_bf16_ptr(self, from: *const u16) -> Self::Vector {
+        // SAFETY: the caller vouches for the numbers.
+        unsafe { bf16::load(self, from) }
+    }
+
+    /// Rounds to bf16, as [`Isa::round_pairs`] does.
+    ///
+    /// # Safety
+    /// `LANES` numbers from `to` on must be writable.
+    #[inline(always)]
+    unsafe fn store_bf16_ptr(self, x: Self::Vector, to: *mut u16) {
+        // SAFETY: the caller vouches for the numbers.
+        unsafe { bf16::store(self, x, to) }
+    }
+
     /// `c` and the products of four bytes without sign in `a` with four signed ones in `b`, added up as whole numbers of 32 bits
     /// that wrap around. Exact: there is no limit that sums of products are held to on their way.
     fn dot_quads(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;

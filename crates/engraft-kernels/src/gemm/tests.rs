@@ -65,7 +65,7 @@ impl Case {
             output_layout,
             output_columns: self.columns,
             output_vector_stride: None,
-            residual: Some(Residual { values: &residual, layout: output_layout }),
+            residual: Some(Residual::new(&residual, output_layout)),
             clamp: Some(Clamp::RELU6),
             activation: None,
         };
@@ -117,7 +117,7 @@ fn the_vectors_of_rows_may_lie_apart() {
             output_layout: layout(columns, columns),
             output_columns: columns,
             output_vector_stride: None,
-            residual: Some(Residual { values: &residual, layout: layout(columns, columns) }),
+            residual: Some(Residual::new(&residual, layout(columns, columns))),
             clamp: Some(Clamp::RELU),
             activation: Some(Activation::Silu),
         };

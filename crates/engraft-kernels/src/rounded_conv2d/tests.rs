@@ -132,26 +132,18 @@ impl Case {
         let input = padded_pixels(input, self.channels, pixel_len, 7.0);
         let residual = padded_pixels(residual, self.columns, output_pixel, 0.0);
         let residual_layout = RowLayout { run_stride: out_columns * output_pixel, row_stride: output_pixel };
+        let residual = Residual::new(&residual, residual_layout);
         let run = |input: &[f32], input_strides, output_strides, activation| {
-            let scratch_len = RoundedConv2d::scratch_len(weights, self.kernel, self.strides);
-            // What an earlier run leaves behind must not show either: bits of NaN.
-            let mut scratch = vec![u32::MAX; self.scratch_len.unwrap_or(scratch_len)];
-            let mut output = vec![f32::NAN; out_rows * out_columns * output_pixel];
-            RoundedConv2d {
-                weights,
+            let maps = Maps {
                 input,
                 input_strides,
+                input_format: MapFormat::F32,
                 pixel_len,
-                kernel: self.kernel,
-                strides: self.strides,
-                size: self.out(),
+                residual,
                 output_strides,
-                residual: Some(Residual { values: &residual, layout: residual_layout }),
-                clamp,
-                activation,
-            }
-            .run(&mut scratch, &mut output);
-            output
+                output_format: MapFormat::F32,
+            };
+            self.convolve(weights, maps, clamp, activation)
         };
         let lanes = isa.lanes();
         let [rows, columns] = self.size;
@@ -175,7 +167,94 @@ impl Case {
             assert_eq!(got, want, "channel-blocked, {activation:?}, {self:?}");
         }
         let got = run(&input, from[0], to[0], None);
+        if let RoundedMatrix::Bf16(_) = weights {
+            self.check_maps_in_bf16(weights, isa, [&input, residual.values], clamp);
+        }
         got.chunks_exact(output_pixel).flat_map(|pixel| &pixel[..self.columns]).copied().collect()
+    }
+
+    /// With maps in bf16 the result is that of the same numbers in single precision, rounded.
+    fn check_maps_in_bf16(
+        &self,
+        weights: &RoundedMatrix,
+        isa: InstructionSet,
+        [input, residual]: [&[f32]; 2],
+        clamp: Option<Clamp>,
+    ) {
+        let lanes = isa.lanes();
+        let pixels =
+            |size: [usize; 2], len: usize| MapStrides { row: size[1] * len, pixel: len, vector: lanes };
+        // Pixels end with whole vectors of pairs, of which a few more follow a map, with bits of NaN.
+        let (pixel_len, found_len) = (isa.padded(self.channels), isa.padded(self.columns));
+        let packed_len = isa.padded(self.channels.div_ceil(2));
+        let mut packed = padded_pixels(input, pixel_len, 2 * packed_len, 0.0);
+        let slack = RoundedConv2d::slack(weights, self.strides[1] * packed_len);
+        packed.resize(packed.len() + 2 * slack, f32::NAN);
+        let can_write = found_len.is_multiple_of(2 * lanes);
+        let output_format = if can_write { MapFormat::Bf16 } else { MapFormat::F32 };
+        let written_len = output_format.words(found_len);
+        let as_written = |values: &[f32]| if can_write { packed_pairs(values) } else { values.to_vec() };
+        let rounded =
+            |values: &[f32]| if can_write { unpacked_pairs(&packed_pairs(values)) } else { values.to_vec() };
+        let convolve =
+            |input: &[f32], pixel_len, input_format, residual: &[f32], len, output_format: MapFormat| {
+                let layout = RowLayout { run_stride: self.out()[1] * len, row_stride: len };
+                let maps = Maps {
+                    input,
+                    input_strides: pixels(self.size, pixel_len),
+                    input_format,
+                    pixel_len,
+                    residual: Residual { values: residual, layout, format: output_format },
+                    output_strides: MapStrides {
+                        vector: output_format.words(lanes),
+                        ..pixels(self.out(), len)
+                    },
+                    output_format,
+                };
+                self.convolve(weights, maps, clamp, None)
+            };
+        let want = convolve(input, pixel_len, MapFormat::F32, &rounded(residual), found_len, MapFormat::F32);
+        let got = convolve(
+            &packed_pairs(&packed),
+            packed_len,
+            MapFormat::Bf16,
+            &as_written(residual),
+            written_len,
+            output_format,
+        );
+        let [got, want] =
+            [got, as_written(&want)].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+        assert_eq!(got, want, "in bf16, {self:?}");
+    }
+
+    fn convolve(
+        &self,
+        weights: &RoundedMatrix,
+        maps: Maps,
+        clamp: Option<Clamp>,
+        activation: Option<Activation>,
+    ) -> Vec<f32> {
+        let scratch_len = RoundedConv2d::scratch_len(weights, self.kernel, self.strides);
+        // What an earlier run leaves behind must not show: bits of NaN.
+        let mut scratch = vec![u32::MAX; self.scratch_len.unwrap_or(scratch_len)];
+        let mut output = vec![f32::NAN; self.out()[0] * maps.output_strides.row];
+        RoundedConv2d {
+            weights,
+            input: maps.input,
+            input_strides: maps.input_strides,
+            input_format: maps.input_format,
+            pixel_len: maps.pixel_len,
+            kernel: self.kernel,
+            strides: self.strides,
+            size: self.out(),
+            output_strides: maps.output_strides,
+            output_format: maps.output_format,
+            residual: Some(maps.residual),
+            clamp,
+            activation,
+        }
+        .run(&mut scratch, &mut output);
+        output
     }
 
     /// With everything that rounds.
@@ -188,6 +267,27 @@ impl Case {
             }
         }
     }
+}
+
+/// What a convolution reads, and where it writes.
+struct Maps<'a> {
+    input: &'a [f32],
+    input_strides: MapStrides,
+    input_format: MapFormat,
+    pixel_len: usize,
+    residual: Residual<'a>,
+    output_strides: MapStrides,
+    output_format: MapFormat,
+}
+
+/// Words of pairs in bf16.
+fn packed_pairs(values: &[f32]) -> Vec<f32> {
+    let pairs: Vec<Bf16Pair> = values.chunks_exact(2).map(|pair| Bf16Pair::new(pair[0], pair[1])).collect();
+    cast_slice(&pairs).to_vec()
+}
+
+fn unpacked_pairs(words: &[f32]) -> Vec<f32> {
+    cast_slice::<f32, Bf16Pair>(words).iter().flat_map(|pair| pair.numbers()).collect()
 }
 
 fn padded_pixels(values: &[f32], len: usize, padded_len: usize, filling: f32) -> Vec<f32> {
@@ -245,11 +345,13 @@ fn bytes_are_the_nearest_ones_and_limited() {
                 weights: &RoundedMatrix::Int8(weights),
                 input: &padded_pixels(&input, 1, pixel_len, 0.0),
                 input_strides: one_row,
+                input_format: MapFormat::F32,
                 pixel_len,
                 kernel: [1, 1],
                 strides: [1, 1],
                 size: [1, input.len()],
                 output_strides: one_row,
+                output_format: MapFormat::F32,
                 residual: None,
                 clamp: None,
                 activation: None,

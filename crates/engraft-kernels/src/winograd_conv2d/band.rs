@@ -5,7 +5,7 @@
 use super::WinogradConv2d;
 use super::tile::Transform;
 use crate::arch::{Isa, Multiplier, PanelProduct, Pixels, SimdOp, round_pixels};
-use crate::{Bf16Pair, Gemm, PackedBf16Matrix, PackedMatrix, RowLayout, Segments};
+use crate::{Bf16Pair, Gemm, MapFormat, PackedBf16Matrix, PackedMatrix, RowLayout, Segments};
 
 /// Tiles that are computed together.
 #[derive(Clone, Copy)]
@@ -183,6 +183,7 @@ impl SimdOp for MultiplyRounded<'_> {
                 output: &mut products[product * filters + panel.first_column..],
                 output_layout,
                 output_vector_stride: I::LANES,
+                output_format: MapFormat::F32,
                 residual: None,
                 accumulate: false,
                 clamp: None,

@@ -1,7 +1,7 @@
 //! Steps that compute.
 
 use engraft_kernels::{
-    DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, Multiply, PackedDepthwise,
+    DepthwiseConv2d, Elementwise, Gemm, GlobalAveragePool2d, LayerNorm, MapFormat, Multiply, PackedDepthwise,
     PackedMatrix, PackedWinograd, Pool2d, PoolKind, Residual, RoundedConv2d, RoundedMatrix, RowLayout,
     Segments, WinogradConv2d, softmax,
 };
@@ -83,11 +83,13 @@ impl Band<'_> {
             weights,
             input: input.window(self.first_row * strides[0], input.padding),
             input_strides: input.layout.map_strides(lanes),
+            input_format: input.layout.format,
             pixel_len: input.layout.pixel_len,
             kernel,
             strides,
             size: [self.row_count, self.output.width],
             output_strides: self.output.map_strides(lanes),
+            output_format: self.output.format,
             residual: self.residual(),
             clamp: ending.clamp,
             activation: ending.activation,
@@ -109,9 +111,10 @@ impl Band<'_> {
     /// What a convolution adds.
     fn residual(&self) -> Option<Residual<'_>> {
         let addend = self.operands.get(1)?;
-        let [run_stride, row_stride] = addend.layout.strides();
+        let layout = addend.layout;
+        debug_assert_eq!(layout.block_stride(), None, "an addend of whole pixels");
         let values = addend.window(self.first_row, Border::default());
-        Some(Residual { values, layout: RowLayout { run_stride, row_stride } })
+        Some(Residual { values, layout: layout.rows(), format: layout.format })
     }
 
     pub fn depthwise(
@@ -129,6 +132,7 @@ impl Band<'_> {
             strides,
             size: [self.row_count, self.output.width],
             output_strides: self.output.map_strides(lanes),
+            rounding: (self.output.format == MapFormat::Bf16).then_some(self.operands.network.bf16_unit),
             clamp: ending.clamp,
             activation: ending.activation,
         }

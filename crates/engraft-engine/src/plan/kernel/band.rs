@@ -20,7 +20,7 @@ pub(in super::super) struct Operand<'a> {
 impl<'a> Operand<'a> {
     /// The pixels of a row of the map, without its border.
     pub fn row(&self, row: usize) -> &'a [f32] {
-        self.layout.assert_unblocked();
+        self.layout.assert_plain();
         &self.window(row, Border::default())[..self.layout.width * self.layout.pixel_len]
     }
 
@@ -108,7 +108,7 @@ impl<'a> Band<'a> {
 
     /// Calls `fill` with each row's number in the map and its pixels, without the border.
     pub fn each_row(&self, rows: &mut [f32], mut fill: impl FnMut(usize, &mut [f32])) {
-        self.output.assert_unblocked();
+        self.output.assert_plain();
         let (start, len) = (self.output_start(), self.output.width * self.output.pixel_len);
         for (index, row) in rows.chunks_exact_mut(self.output.row_len()).enumerate() {
             fill(self.first_row + index, &mut row[start..][..len]);
