@@ -17,7 +17,10 @@ impl MapFormat {
     pub fn words(self, channels: usize) -> usize {
         match self {
             MapFormat::F32 => channels,
-            MapFormat::Bf16 => channels / 2,
+            MapFormat::Bf16 => {
+                debug_assert!(channels.is_multiple_of(2), "half a pair");
+                channels / 2
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Source: the memory formats that oneDNN calls `nhwc` and `nChw16c`.
 
-/// Where the elements of a map lie.
+/// Where the elements of a map lie; where two of them share a word of 32 bits, all strides count words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapStrides {
-    /// Elements between neighbouring rows; words, where an element takes half of one.
+    /// Elements between neighbouring rows.
     pub row: usize,
     /// Elements between neighbouring pixels of a row.
     pub pixel: usize,

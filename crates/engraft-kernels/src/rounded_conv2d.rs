@@ -1,7 +1,7 @@
 //! Convolution over all channels with inputs and weights of fewer bits than single precision.
 //!
 //! An input in single precision is rounded block by block into a scratch, from where the windows of the block are read; one that
-//! is rounded already is read where it lies.
+//! is rounded already is read where it lies, or copied there where its pixels lie apart.
 //!
 //! Source: ONNX `Conv` operator.
 
@@ -23,7 +23,7 @@ pub struct RoundedConv2d<'a> {
     pub input: &'a [f32],
     /// Where the elements of the input lie.
     pub input_strides: MapStrides,
-    /// What the words of the input hold: bf16 only for weights in bf16, in pixels as long as their taps.
+    /// What the words of the input hold: bf16 only for weights in bf16, in whole pixels as long as their taps.
     pub input_format: MapFormat,
     /// Words of a pixel: the channels, padded to whole vectors.
     pub pixel_len: usize,
@@ -48,7 +48,8 @@ pub struct RoundedConv2d<'a> {
 /// Words of a block where it can be that small: they stay in the second-level cache.
 const BLOCK_WORDS: usize = 64 << 10;
 
-/// Words of a block of an input that is read where it lies.
+/// Words of a block of an input that is read where it lies: weights that have left the second-level cache cost more than input that
+/// has.
 const READ_WORDS: usize = 192 << 10;
 
 impl RoundedConv2d<'_> {
@@ -61,9 +62,19 @@ impl RoundedConv2d<'_> {
         for_one.max(BLOCK_WORDS)
     }
 
-    /// Words that must follow an input in bf16 whose neighbouring windows lie that many words apart; they may hold anything.
-    pub fn slack(weights: &RoundedMatrix, row_stride: usize) -> usize {
-        let layout = RowLayout { run_stride: 0, row_stride };
+    /// Words of any value that must follow the last window of an input in bf16, whose pixels have that many, where there are so many
+    /// columns of output.
+    pub fn slack(
+        weights: &RoundedMatrix,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        columns: usize,
+        pixel_len: usize,
+    ) -> usize {
+        if lie_apart(kernel, strides) {
+            return 0;
+        }
+        let layout = RowLayout { run_stride: 0, row_stride: column_step(strides, columns) * pixel_len };
         match weights {
             RoundedMatrix::Bf16(weights) => weights.slack(layout),
             RoundedMatrix::Int8(weights) => weights.slack(layout),
@@ -86,16 +97,24 @@ impl RoundedConv2d<'_> {
         }
     }
 
-    /// Whether windows are read from the input itself: not pixels that lie apart, which a cache holds badly.
     fn is_read_in_place(&self) -> bool {
-        let lie_apart = self.kernel == [1, 1] && self.strides != [1, 1];
-        self.input_format == MapFormat::Bf16 && !lie_apart
+        self.input_format == MapFormat::Bf16 && !lie_apart(self.kernel, self.strides)
     }
 
     fn output_layout(&self) -> RowLayout {
         let MapStrides { row, pixel, .. } = self.output_strides;
         RowLayout { run_stride: row, row_stride: pixel }
     }
+}
+
+/// Whether windows are pixels that lie apart: a cache holds them badly, so that they are not read in place.
+fn lie_apart(kernel: [usize; 2], strides: [usize; 2]) -> bool {
+    kernel == [1, 1] && strides != [1, 1]
+}
+
+/// Pixels from one window to the next; to one that is not there, as few as can be.
+fn column_step(strides: [usize; 2], columns: usize) -> usize {
+    if columns == 1 { 1 } else { strides[1] }
 }
 
 /// A convolution with the weights that it has, of a kind that is known.
@@ -112,7 +131,10 @@ impl<'a, W: Rounding> Typed<'a, W> {
         assert_eq!(weights.taps(), kernel[0] * kernel[1], "taps");
         let fits = match self.convolution.input_format {
             MapFormat::F32 => pixel_len.div_ceil(W::Word::NUMBERS) <= weights.tap_words(),
-            MapFormat::Bf16 => W::Word::MEETS_BF16 && pixel_len == weights.tap_words(),
+            MapFormat::Bf16 => {
+                let is_whole = self.convolution.input_strides.pixel == pixel_len;
+                W::Word::MEETS_BF16 && is_whole && pixel_len == weights.tap_words()
+            }
         };
         assert!(fits, "{pixel_len} words in a pixel");
         let is_last = self.convolution.activation.is_none();
@@ -126,7 +148,7 @@ impl<'a, W: Rounding> Typed<'a, W> {
     }
 }
 
-/// What the windows of a block read, rounded: rows of pixels, without those that no window reads where it is a single
+/// What the windows of a block read, rounded or copied: rows of pixels, without those that no window reads where it is a single
 /// pixel.
 struct Rounded<'a, W> {
     weights: &'a W,
@@ -250,7 +272,8 @@ impl<'a, T: Word> Source<'a, T> {
     fn in_place(convolution: &RoundedConv2d<'a>, block: &Block) -> Source<'a, T> {
         let RoundedConv2d { kernel, strides, input_strides: MapStrides { row, pixel, .. }, .. } =
             *convolution;
-        let layout = RowLayout { run_stride: strides[0] * row, row_stride: strides[1] * pixel };
+        let step = column_step(strides, convolution.size[1]);
+        let layout = RowLayout { run_stride: strides[0] * row, row_stride: step * pixel };
         let words = &convolution.input[layout.offset(block.rows.start, block.columns.start)..];
         let segments = Segments { count: kernel[0], len: kernel[1] * convolution.pixel_len, stride: row };
         Source { words: cast_slice(words), layout, segments }
@@ -283,9 +306,9 @@ impl Block {
         if convolution.input_format == MapFormat::Bf16 {
             for (row, to) in scratch.chunks_exact_mut(columns * pixel_words).take(self.rows.len()).enumerate()
             {
-                let from = convolution.input[first + row * sample_rows * strides.row..].chunks(pixel_stride);
-                for (from, to) in from.zip(to.chunks_exact_mut(pixel_words)) {
-                    to.copy_from_slice(cast_slice(&from[..pixel_words]));
+                let from = &convolution.input[first + row * sample_rows * strides.row..];
+                for (column, to) in to.chunks_exact_mut(pixel_words).enumerate() {
+                    to.copy_from_slice(cast_slice(&from[column * pixel_stride..][..pixel_words]));
                 }
             }
             return;

@@ -150,11 +150,12 @@ impl Kernel {
         }
     }
 
-    /// Elements that must follow the first operand, of which pixels are that long, where it is in bf16.
-    pub(super) fn slack(&self, pixel_len: usize) -> usize {
+    /// Elements that must follow the first operand, of which pixels are that long, where it is in bf16 and the output has so many
+    /// columns.
+    pub(super) fn slack(&self, pixel_len: usize, columns: usize) -> usize {
         match self {
-            Kernel::RoundedConvolution { weights, strides, .. } => {
-                RoundedConv2d::slack(weights, strides[1] * pixel_len)
+            Kernel::RoundedConvolution { weights, kernel, strides, .. } => {
+                RoundedConv2d::slack(weights, *kernel, *strides, columns, pixel_len)
             }
             _ => 0,
         }

@@ -411,7 +411,7 @@ impl<'a> Lowering<'a> {
         }
         let output = self.view(self.graph.output()).value;
         let Lowering { isa, precision, mut values, steps, .. } = self;
-        rounded_maps::round(&mut values, &steps, output, isa);
+        rounded_maps::choose_formats(&mut values, &steps, output, isa);
         let chains = chain::chains(&values, &steps, output, banding);
         let (slots, slot_lens) = memory::plan(&values, &steps, &chains, output);
         let kept_lens = chain::kept_lens(&values, &steps, &chains);

@@ -9,14 +9,15 @@ use engraft_kernels::{Bf16Unit, InstructionSet, Int8Unit};
 use super::layout::Layout;
 use crate::EngineError;
 
-/// What convolutions multiply. Everything else is in single precision.
+/// What convolutions multiply. Everything else is computed in single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
     /// Weights and inputs rounded to bf16: 8 bits of significand; where Winograd's algorithm is used, what they are transformed to
-    /// instead. What such convolutions pass to each other is kept in bf16, residuals among it. The first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
+    /// instead. What only such convolutions read is kept in bf16 where a convolution writes it, residuals included. The first
+    /// convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
     /// precision.
     Bf16,
     /// Weights and inputs rounded to bytes, in the same convolutions: weights by steps of each output channel, inputs by steps

@@ -1,7 +1,7 @@
 //! Maps that need not be in single precision: what convolutions write and only rounded ones read.
 //!
 //! A convolution that multiplies bf16 rounds its input; where the one before it has stored it rounded, it reads half the bytes,
-//! where they lie, and multiplies the same numbers. Only a residual, which is added to sums, is rounded that would not be
+//! mostly where they lie, and multiplies the same numbers. Only a residual, which is added to sums, is rounded that would not be
 //! otherwise.
 
 use engraft_kernels::{InstructionSet, MapFormat};
@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::network::{Step, ValueId};
 
 /// Keeps the maps in bf16 that can be; that of `output` is what a caller reads.
-pub(super) fn round(values: &mut [Layout], steps: &[Step], output: ValueId, isa: InstructionSet) {
+pub(super) fn choose_formats(values: &mut [Layout], steps: &[Step], output: ValueId, isa: InstructionSet) {
     let mut can_be_rounded = vec![false; values.len()];
     for step in steps {
         can_be_rounded[step.output.0] = step.kernel.can_write_bf16() && step.output != output;
@@ -28,9 +28,10 @@ pub(super) fn round(values: &mut [Layout], steps: &[Step], output: ValueId, isa:
     }
     for step in steps {
         let Some(view) = step.inputs.first() else { continue };
+        let columns = values[step.output.0].width;
         let layout = &mut values[view.value.0];
         if layout.format == MapFormat::Bf16 {
-            layout.slack = layout.slack.max(step.kernel.slack(layout.pixel_len));
+            layout.slack = layout.slack.max(step.kernel.slack(layout.pixel_len, columns));
         }
     }
 }

@@ -10,7 +10,7 @@ use engraft_testing::{Tolerance, assert_close, noise_u8};
 use super::{check_bandings, check_threads_and_batches, compiled, floats, nets, reference};
 
 /// Several vectors of every instruction set.
-const CHANNELS: usize = 48;
+const CHANNELS: usize = 64;
 
 /// Every way into and out of a depthwise convolution: padded by a node of its own, rectangular, after another, read by a
 /// strided pointwise convolution.

@@ -71,6 +71,10 @@ fn networks_drawn_at_random_equal_their_definition() {
             plan.run_u8(&[&image], &mut got).unwrap();
             assert_close(&got, &want, Tolerance::abs(2e-5 * largest));
             check_bandings(&graph, &weights, &PlanOptions::new(isa), &image, &got);
+            let rounding = PlanOptions { precision: Precision::Bf16, ..PlanOptions::new(isa) };
+            let plan = Plan::compile(&graph, &weights, &rounding).unwrap();
+            plan.run_u8(&[&image], &mut got).unwrap();
+            check_bandings(&graph, &weights, &rounding, &image, &got);
         }
     }
 }

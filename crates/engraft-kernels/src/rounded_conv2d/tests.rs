@@ -181,50 +181,47 @@ impl Case {
         [input, residual]: [&[f32]; 2],
         clamp: Option<Clamp>,
     ) {
-        let lanes = isa.lanes();
-        let pixels =
-            |size: [usize; 2], len: usize| MapStrides { row: size[1] * len, pixel: len, vector: lanes };
-        // Pixels end with whole vectors of pairs, of which a few more follow a map, with bits of NaN.
+        let (lanes, [_, out_columns]) = (isa.lanes(), self.out());
         let (pixel_len, found_len) = (isa.padded(self.channels), isa.padded(self.columns));
         let packed_len = isa.padded(self.channels.div_ceil(2));
-        let mut packed = padded_pixels(input, pixel_len, 2 * packed_len, 0.0);
-        let slack = RoundedConv2d::slack(weights, self.strides[1] * packed_len);
-        packed.resize(packed.len() + 2 * slack, f32::NAN);
-        let can_write = found_len.is_multiple_of(2 * lanes);
-        let output_format = if can_write { MapFormat::Bf16 } else { MapFormat::F32 };
-        let written_len = output_format.words(found_len);
-        let as_written = |values: &[f32]| if can_write { packed_pairs(values) } else { values.to_vec() };
-        let rounded =
-            |values: &[f32]| if can_write { unpacked_pairs(&packed_pairs(values)) } else { values.to_vec() };
-        let convolve =
-            |input: &[f32], pixel_len, input_format, residual: &[f32], len, output_format: MapFormat| {
-                let layout = RowLayout { run_stride: self.out()[1] * len, row_stride: len };
-                let maps = Maps {
-                    input,
-                    input_strides: pixels(self.size, pixel_len),
-                    input_format,
-                    pixel_len,
-                    residual: Residual { values: residual, layout, format: output_format },
-                    output_strides: MapStrides {
-                        vector: output_format.words(lanes),
-                        ..pixels(self.out(), len)
-                    },
-                    output_format,
-                };
-                self.convolve(weights, maps, clamp, None)
+        let strides = |columns: usize, pixel: usize, format: MapFormat| MapStrides {
+            row: columns * pixel,
+            pixel,
+            vector: format.words(lanes),
+        };
+        // What follows a map must not show: NaN.
+        let mut packed = packed_pairs(&padded_pixels(input, pixel_len, 2 * packed_len, 0.0));
+        let slack = RoundedConv2d::slack(weights, self.kernel, self.strides, out_columns, packed_len);
+        packed.resize(packed.len() + slack, f32::NAN);
+        let convolve = |input: &[f32], input_format, pixel_len, residual: &[f32], formats: [MapFormat; 2]| {
+            let [residual_len, output_len] = formats.map(|format| format.words(found_len));
+            let layout = RowLayout { run_stride: out_columns * residual_len, row_stride: residual_len };
+            let maps = Maps {
+                input,
+                input_strides: strides(self.size[1], pixel_len, input_format),
+                input_format,
+                pixel_len,
+                residual: Residual { values: residual, layout, format: formats[0] },
+                output_strides: strides(out_columns, output_len, formats[1]),
+                output_format: formats[1],
             };
-        let want = convolve(input, pixel_len, MapFormat::F32, &rounded(residual), found_len, MapFormat::F32);
-        let got = convolve(
-            &packed_pairs(&packed),
-            packed_len,
-            MapFormat::Bf16,
-            &as_written(residual),
-            written_len,
-            output_format,
-        );
-        let [got, want] =
-            [got, as_written(&want)].map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>());
-        assert_eq!(got, want, "in bf16, {self:?}");
+            self.convolve(weights, maps, clamp, None)
+        };
+        // Only whole vectors of pairs.
+        let can_be_bf16 = found_len.is_multiple_of(2 * lanes);
+        let formats = if can_be_bf16 { &[MapFormat::F32, MapFormat::Bf16][..] } else { &[MapFormat::F32] };
+        for (&of_residual, &of_output) in formats.iter().flat_map(|a| formats.iter().map(move |b| (a, b))) {
+            let kept = in_format(residual, of_residual);
+            let exact = match of_residual {
+                MapFormat::F32 => residual.to_vec(),
+                MapFormat::Bf16 => unpacked_pairs(&kept),
+            };
+            let want = convolve(input, MapFormat::F32, pixel_len, &exact, [MapFormat::F32; 2]);
+            let got = convolve(&packed, MapFormat::Bf16, packed_len, &kept, [of_residual, of_output]);
+            let [got, want] =
+                [got, in_format(&want, of_output)].map(|values| values.into_iter().map(f32::to_bits));
+            assert!(got.eq(want), "residual in {of_residual:?}, output in {of_output:?}, {self:?}");
+        }
     }
 
     fn convolve(
@@ -280,6 +277,13 @@ struct Maps<'a> {
     output_format: MapFormat,
 }
 
+fn in_format(values: &[f32], format: MapFormat) -> Vec<f32> {
+    match format {
+        MapFormat::F32 => values.to_vec(),
+        MapFormat::Bf16 => packed_pairs(values),
+    }
+}
+
 /// Words of pairs in bf16.
 fn packed_pairs(values: &[f32]) -> Vec<f32> {
     let pairs: Vec<Bf16Pair> = values.chunks_exact(2).map(|pair| Bf16Pair::new(pair[0], pair[1])).collect();
@@ -315,6 +319,10 @@ fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
     Case { kernel: [1, 7], ..Case::new([9, 20], 33, 1, 1, 50) }.check();
     Case { strides: [2, 1], ..Case::new([9, 20], 33, 3, 1, 50) }.check();
     Case::new([7, 7], 700, 1, 1, 96).check();
+    // Long sums in parts: for an odd number of tiles, for more pairs of them than meet a part, from the middle of a segment on.
+    Case::new([10, 10], 700, 1, 1, 96).check();
+    Case::new([13, 12], 700, 1, 1, 40).check();
+    Case::new([12, 12], 160, 3, 1, 33).check();
 }
 
 #[test]

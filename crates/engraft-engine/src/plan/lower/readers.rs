@@ -8,7 +8,8 @@ use crate::plan::kernel::Kernel;
 
 impl Lowering<'_> {
     /// Whether the channels of what `kernel` computes for the node `index` should stand in blocks of one vector: where a depthwise
-    /// convolution writes or reads it, if all its readers are depthwise or pointwise.
+    /// convolution writes or reads it, if all its readers are depthwise or pointwise. Where it turns out to be kept in bf16, they do
+    /// not after all.
     pub(super) fn is_blocked(&self, kernel: &Kernel, index: usize) -> bool {
         let is_depthwise = |op: &Op| matches!(op, Op::DepthwiseConv2d(_));
         let can_read = |op: &Op| match op {

@@ -25,13 +25,14 @@ const LEAST_PAIRS: usize = 3;
 impl PanelProduct<'_, Bf16Pair> {
     /// Elements of the input that must follow what the rows use: tiles are read whole.
     pub(crate) fn tile_slack(layout: RowLayout) -> usize {
-        (ROWS - 1) * layout.row_stride
+        (ROWS - 1).saturating_mul(layout.row_stride)
     }
 
     /// Computes the product, as [`PanelProduct::run`] does, in tiles. The segments are whole rows of tiles.
     ///
     /// # Panics
-    /// If a slice is too short for its layout, or the panel is wider than two vectors.
+    /// If a slice is too short for its layout, the segments are no whole rows of tiles or none, or the panel is wider than two
+    /// vectors.
     #[inline(always)]
     pub(crate) fn run_in_tiles<I: Isa>(self, isa: I, tiles: &Tiles) {
         if self.run_count == 0 || self.run_len == 0 {
@@ -58,20 +59,17 @@ impl PanelProduct<'_, Bf16Pair> {
         let mut sums = [const { MaybeUninit::<Sums<V>>::uninit() }; PART_PAIRS];
         let output = self.output.as_mut_ptr();
         let tiling = Tiling::of(&self);
-        let (pairs, steps) = (tiling.count.div_ceil(2), self.steps());
-        let [part_steps, part_pairs] = if steps <= WHOLE_STEPS || pairs < LEAST_PAIRS {
-            [steps, 1]
-        } else {
-            [steps.div_ceil(steps.div_ceil(PART_STEPS)), PART_PAIRS]
-        };
-        let mut ahead = Ahead::new(&self, pairs);
-        for first_pair in (0..pairs).step_by(part_pairs) {
-            let pairs = first_pair..pairs.min(first_pair + part_pairs);
+        let (pair_count, steps) = (tiling.count.div_ceil(2), self.steps());
+        let [part_steps, part_pairs] = part(steps, pair_count);
+        let mut ahead = Ahead::new(&self, pair_count);
+        for first_pair in (0..pair_count).step_by(part_pairs) {
+            let pairs = first_pair..pair_count.min(first_pair + part_pairs);
             for first_step in (0..steps).step_by(part_steps) {
                 let part = first_step..steps.min(first_step + part_steps);
                 for (pair, sums) in pairs.clone().zip(&mut sums) {
                     let places = tiling.pair(pair);
-                    // SAFETY: `run_in_tiles` has seen that all rows of these tiles lie inside the input.
+                    // SAFETY: `run_in_tiles` has seen that all rows of these tiles lie inside the input; the sums of earlier steps
+                    // were stored for this pair before.
                     unsafe { self.sum_up(isa, places, part.clone(), &mut ahead, tiles, sums) };
                 }
             }
@@ -80,7 +78,7 @@ impl PanelProduct<'_, Bf16Pair> {
                 let sums = unsafe { sums.assume_init_ref() };
                 for (place, sums) in tiling.pair(pair).into_iter().zip(&sums.0).take(tiling.count - 2 * pair)
                 {
-                    for (rows, start) in tiling.pieces(&self, place) {
+                    for (rows, start) in tiling.pieces([self.run_count, self.run_len], place) {
                         // SAFETY: the rows are those of a run, and `check` has seen the output and the residual.
                         unsafe { self.finish_rows::<I, V>(isa, &sums[rows], start, output) };
                     }
@@ -98,7 +96,8 @@ impl PanelProduct<'_, Bf16Pair> {
     /// ones. Meanwhile a share of the next panel is fetched into the cache.
     ///
     /// # Safety
-    /// 16 rows from each place on must lie inside the input, and the steps among those of the product.
+    /// 16 rows from each place on must lie inside the input, and the steps among those of the product; unless they begin with the
+    /// first one, `sums` must hold those of all earlier ones.
     #[inline(always)]
     unsafe fn sum_up<I: Isa, const V: usize>(
         &self,
@@ -166,9 +165,18 @@ impl PanelProduct<'_, Bf16Pair> {
     }
 }
 
+/// Steps of the sums, and pairs of tiles that meet them one after another.
+fn part(steps: usize, pairs: usize) -> [usize; 2] {
+    if steps <= WHOLE_STEPS || pairs < LEAST_PAIRS {
+        [steps, 1]
+    } else {
+        [steps.div_ceil(steps.div_ceil(PART_STEPS)), PART_PAIRS]
+    }
+}
+
 /// How the rows of a product are cut into tiles: those of each run on their own, or all of them as one long run, which includes
 /// the rows between runs and leaves no tile but the last unfilled.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Tiling {
     /// Number of tiles.
     count: usize,
@@ -181,8 +189,11 @@ struct Tiling {
 impl Tiling {
     /// The one with fewer tiles.
     fn of(product: &PanelProduct<Bf16Pair>) -> Tiling {
-        let PanelProduct { run_count, run_len, input_layout: RowLayout { run_stride, row_stride }, .. } =
-            *product;
+        Tiling::new([product.run_count, product.run_len], product.input_layout)
+    }
+
+    /// The same for so many runs of so many rows.
+    fn new([run_count, run_len]: [usize; 2], RowLayout { run_stride, row_stride }: RowLayout) -> Tiling {
         let run_tiles = run_len.div_ceil(ROWS);
         let apart = Tiling { count: run_count * run_tiles, run_tiles, pitch: None };
         if row_stride == 0 || !run_stride.is_multiple_of(row_stride) || run_stride < run_len * row_stride {
@@ -209,10 +220,9 @@ impl Tiling {
     /// The rows of a tile that belong to the product, and the run and the row that they begin with.
     fn pieces(
         self,
-        product: &PanelProduct<Bf16Pair>,
+        [run_count, run_len]: [usize; 2],
         [mut run, mut row]: [usize; 2],
     ) -> impl Iterator<Item = (Range<usize>, [usize; 2])> {
-        let (run_count, run_len) = (product.run_count, product.run_len);
         let mut start = 0;
         std::iter::from_fn(move || {
             while start < ROWS && run < run_count {
@@ -253,5 +263,44 @@ impl Ahead {
             isa.prefetch(self.at.cast());
             self.at = self.at.wrapping_add(Ahead::LINE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_one_tile_at_its_place() {
+        for [runs, rows, pitch] in
+            [[1, 1, 1], [1, 40, 40], [7, 7, 7], [7, 7, 9], [5, 1, 3], [9, 17, 19], [3, 2, 40]]
+        {
+            let layout = RowLayout { run_stride: pitch * 8, row_stride: 8 };
+            let tiling = Tiling::new([runs, rows], layout);
+            let mut seen = vec![0; runs * rows];
+            for tile in 0..tiling.count {
+                let [first_run, first_row] = tiling.place(tile);
+                for (tile_rows, [run, row]) in tiling.pieces([runs, rows], [first_run, first_row]) {
+                    for (index, tile_row) in tile_rows.enumerate() {
+                        // A tile reads rows that follow each other in memory.
+                        let read = layout.offset(first_run, first_row) + tile_row * layout.row_stride;
+                        assert_eq!(read, layout.offset(run, row + index), "{tiling:?}");
+                        seen[run * rows + row + index] += 1;
+                    }
+                }
+            }
+            assert_eq!(seen, vec![1; runs * rows], "{tiling:?}");
+            assert!(tiling.count <= runs * rows.div_ceil(ROWS));
+        }
+        let small_map = Tiling::new([7, 7], RowLayout { run_stride: 9, row_stride: 1 });
+        assert_eq!((small_map.count, small_map.pitch), (4, Some(9)));
+    }
+
+    #[test]
+    fn long_sums_are_computed_in_equal_parts_where_several_pairs_share_them() {
+        assert_eq!(part(20, 9), [20, 1]);
+        assert_eq!(part(23, 12), [12, 4]);
+        assert_eq!(part(36, 7), [12, 4]);
+        assert_eq!(part(144, 2), [144, 1]);
     }
 }
