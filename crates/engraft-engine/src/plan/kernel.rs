@@ -134,6 +134,18 @@ impl Kernel {
         }
     }
 
+    /// What it does last, if anything.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        match self {
+            Kernel::Convolution { ending, .. }
+            | Kernel::Winograd { ending, .. }
+            | Kernel::RoundedConvolution { ending, .. }
+            | Kernel::Depthwise { ending, .. }
+            | Kernel::Elementwise { ending, .. } => Some(*ending),
+            _ => None,
+        }
+    }
+
     /// Whether it can read its operands in bf16, all of them.
     pub(super) fn can_read_bf16(&self) -> bool {
         matches!(self, Kernel::RoundedConvolution { weights: RoundedMatrix::Bf16(_), .. })

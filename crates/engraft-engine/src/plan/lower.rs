@@ -26,7 +26,7 @@ use super::rounded_maps;
 use super::winograd;
 use super::{Banding, Calibration, PlanOptions, Precision};
 use crate::EngineError;
-use window::{Window, border, convolution_window, is_convolution};
+use window::{Window, border, convolution_window, is_convolution, meets_map};
 
 /// Most numbers in one buffer: a gigabyte, far beyond any network for photographs.
 const MOST_ELEMENTS: usize = 1 << 28;
@@ -110,7 +110,7 @@ impl<'a> Lowering<'a> {
             {
                 self.pass_on(index);
             }
-            Op::ZeroPadding2d(padding) if self.only_feeds(index, is_convolution) => {
+            Op::ZeroPadding2d(padding) if self.is_taken_in(node, index, border(padding)) => {
                 let view = self.view(node.inputs[0]);
                 let padding = border(padding).around(view.padding);
                 self.views[index] = Some(View { padding, ..view });
@@ -147,6 +147,23 @@ impl<'a> Lowering<'a> {
     fn only_feeds(&self, index: usize, kind: fn(&Op) -> bool) -> bool {
         let readers = self.consumers.of(index);
         !readers.is_empty() && readers.iter().all(|&reader| kind(&self.graph.nodes()[reader].op))
+    }
+
+    /// Whether those who read a zero padding can do without its zeros: convolutions have a border for them, and to the maxima of what
+    /// is never negative they make no difference.
+    fn is_taken_in(&self, padding: &Node, index: usize, zeros: Border) -> bool {
+        let input = padding.inputs[0];
+        let has_pixels = |op: &Op| matches!(op, Op::MaxPool2d(pool) if meets_map(pool, self.graph.node(input).shape, zeros));
+        self.only_feeds(index, is_convolution)
+            || self.never_negative(input) && self.all_readers(index, has_pixels)
+    }
+
+    /// Whether a step ends with a clamp that leaves nothing below zero.
+    fn never_negative(&self, id: NodeId) -> bool {
+        let View { value, padding } = self.view(id);
+        let step = self.steps.iter().find(|step| step.output == value);
+        let clamp = step.and_then(|step| step.kernel.ending()).and_then(|ending| ending.clamp);
+        padding == Border::default() && clamp.is_some_and(|clamp| clamp.low >= 0.0)
     }
 
     /// The node's own arithmetic, and what follows it.
@@ -249,9 +266,9 @@ impl<'a> Lowering<'a> {
                     PackedDepthwise::pack(self.isa, conv.kernel, scale.len(), &filters, Some(&scale), bias);
                 Kernel::Depthwise { weights, strides: conv.strides, ending }
             }
-            Op::MaxPool2d(pool) => self.pool(node, PoolKind::Max, *pool),
-            Op::AveragePool2d(pool) => self.pool(node, PoolKind::Average, *pool),
-            Op::GlobalMaxPool2d => self.pool(node, PoolKind::Max, self.whole_map(node)),
+            Op::MaxPool2d(pool) => self.pool(node, PoolKind::Max, *pool, inputs[0].padding),
+            Op::AveragePool2d(pool) => self.pool(node, PoolKind::Average, *pool, Border::default()),
+            Op::GlobalMaxPool2d => self.pool(node, PoolKind::Max, self.whole_map(node), Border::default()),
             Op::GlobalAveragePool2d => Kernel::GlobalAveragePool2d,
             Op::LayerNorm { epsilon } => {
                 let [gamma, beta] = ["gamma", "beta"].map(|role| self.padded_weight(node, role));
@@ -301,10 +318,12 @@ impl<'a> Lowering<'a> {
         Pool2d { window, strides: [1, 1], padding: Padding::Valid }
     }
 
-    fn pool(&self, node: &Node, kind: PoolKind, pool: Pool2d) -> Kernel {
+    /// A pool whose input is a map with `zeros` around it, which it leaves out.
+    fn pool(&self, node: &Node, kind: PoolKind, pool: Pool2d, zeros: Border) -> Kernel {
         let Pool2d { window, strides, padding } = pool;
         let input = self.graph.node(node.inputs[0]).shape;
-        let Border { top, left, .. } = Window { kernel: window, strides, padding }.padding(input);
+        let window_padding = Window { kernel: window, strides, padding }.padding(input);
+        let Border { top, left, .. } = window_padding.around(zeros);
         Kernel::Pool2d { kind, window, strides, before: [top, left] }
     }
 

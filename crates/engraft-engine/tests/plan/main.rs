@@ -5,6 +5,7 @@
 mod blocked;
 mod calibration;
 mod nets;
+mod padded_pools;
 mod precision;
 mod random;
 mod reference;

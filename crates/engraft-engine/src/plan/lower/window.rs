@@ -1,6 +1,6 @@
 //! Sliding windows, and the zeros they read beyond the edge.
 
-use engraft_graph::{Conv2d, DepthwiseConv2d, Margins, Op, Padding, Shape, same_padding};
+use engraft_graph::{Conv2d, DepthwiseConv2d, Margins, Op, Padding, Pool2d, Shape, same_padding};
 
 use crate::plan::layout::Border;
 
@@ -37,6 +37,20 @@ impl Window {
         let (left, right) = same_padding(width, self.kernel[1], self.strides[1]);
         Border { top, bottom, left, right }
     }
+}
+
+/// Whether every window of a pool without padding of its own has pixels of the map that there are `zeros` around.
+pub(super) fn meets_map(pool: &Pool2d, map: Shape, zeros: Border) -> bool {
+    let Shape::Map { height, width, .. } = map else { return false };
+    let meets = |axis: usize, len: usize, [before, after]: [usize; 2]| {
+        let (window, stride) = (pool.window[axis], pool.strides[axis]);
+        let room = before + len + after;
+        // The first one ends inside the map, and the last one begins there.
+        room >= window && window > before && (room - window) / stride * stride < before + len
+    };
+    pool.padding == Padding::Valid
+        && meets(0, height, [zeros.top, zeros.bottom])
+        && meets(1, width, [zeros.left, zeros.right])
 }
 
 /// The zeros that a padding adds.
