@@ -62,8 +62,7 @@ impl RoundedConv2d<'_> {
         for_one.max(BLOCK_WORDS)
     }
 
-    /// Words of any value that must follow the last window of an input in bf16, whose pixels have that many, where there are so many
-    /// columns of output.
+    /// Words of any value that must follow the last window of an input in bf16: `pixel_len` words to a pixel, `columns` of output.
     pub fn slack(
         weights: &RoundedMatrix,
         kernel: [usize; 2],
@@ -97,6 +96,7 @@ impl RoundedConv2d<'_> {
         }
     }
 
+    /// Whether windows are read from the input itself.
     fn is_read_in_place(&self) -> bool {
         self.input_format == MapFormat::Bf16 && !lie_apart(self.kernel, self.strides)
     }

@@ -110,7 +110,7 @@ impl<'a> Lowering<'a> {
             {
                 self.pass_on(index);
             }
-            Op::ZeroPadding2d(padding) if self.is_taken_in(node, index, border(padding)) => {
+            Op::ZeroPadding2d(padding) if self.needs_no_copy(index, border(padding)) => {
                 let view = self.view(node.inputs[0]);
                 let padding = border(padding).around(view.padding);
                 self.views[index] = Some(View { padding, ..view });
@@ -144,18 +144,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// Whether all readers of a node, of which there is at least one, are of a kind.
-    fn only_feeds(&self, index: usize, kind: fn(&Op) -> bool) -> bool {
+    fn only_feeds(&self, index: usize, kind: impl Fn(&Op) -> bool) -> bool {
         let readers = self.consumers.of(index);
         !readers.is_empty() && readers.iter().all(|&reader| kind(&self.graph.nodes()[reader].op))
     }
 
-    /// Whether those who read a zero padding can do without its zeros: convolutions have a border for them, and to the maxima of what
-    /// is never negative they make no difference.
-    fn is_taken_in(&self, padding: &Node, index: usize, zeros: Border) -> bool {
-        let input = padding.inputs[0];
-        let has_pixels = |op: &Op| matches!(op, Op::MaxPool2d(pool) if meets_map(pool, self.graph.node(input).shape, zeros));
+    /// Whether those who read the zero padding `index` can do without a copy: convolutions have a border for the zeros, and to the
+    /// maxima of what is never negative they make no difference, but for NaN and the sign of a zero.
+    fn needs_no_copy(&self, index: usize, zeros: Border) -> bool {
+        let input = self.graph.nodes()[index].inputs[0];
+        let map = self.graph.node(input).shape;
+        let is_maximum = |op: &Op| matches!(op, Op::MaxPool2d(pool) if meets_map(pool, map, zeros));
         self.only_feeds(index, is_convolution)
-            || self.never_negative(input) && self.all_readers(index, has_pixels)
+            || self.never_negative(input) && self.only_feeds(index, is_maximum)
     }
 
     /// Whether a step ends with a clamp that leaves nothing below zero.
@@ -267,8 +268,8 @@ impl<'a> Lowering<'a> {
                 Kernel::Depthwise { weights, strides: conv.strides, ending }
             }
             Op::MaxPool2d(pool) => self.pool(node, PoolKind::Max, *pool, inputs[0].padding),
-            Op::AveragePool2d(pool) => self.pool(node, PoolKind::Average, *pool, Border::default()),
-            Op::GlobalMaxPool2d => self.pool(node, PoolKind::Max, self.whole_map(node), Border::default()),
+            Op::AveragePool2d(pool) => self.pool(node, PoolKind::Average, *pool, inputs[0].padding),
+            Op::GlobalMaxPool2d => self.pool(node, PoolKind::Max, self.whole_map(node), inputs[0].padding),
             Op::GlobalAveragePool2d => Kernel::GlobalAveragePool2d,
             Op::LayerNorm { epsilon } => {
                 let [gamma, beta] = ["gamma", "beta"].map(|role| self.padded_weight(node, role));

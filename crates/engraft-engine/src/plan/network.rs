@@ -11,7 +11,7 @@ use super::layout::{Border, Layout};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ValueId(pub usize);
 
-/// A value as a step reads it: with zeros around it that the value's own border provides.
+/// A value as a step reads it: with zeros around it, which the value's own border provides to convolutions and max pools leave out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
     pub value: ValueId,

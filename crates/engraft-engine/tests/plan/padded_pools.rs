@@ -34,8 +34,8 @@ impl Case {
         net.finish(x).unwrap()
     }
 
-    /// Whether the padding is a step of its own, having seen that results are those of the definition.
-    fn is_copied(&self, isa: InstructionSet) -> bool {
+    /// Compares results with those of the definition; says whether the padding is a step of its own.
+    fn check(&self, isa: InstructionSet) -> bool {
         let graph = self.graph();
         let (weights, options) = (nets::weights(&graph), PlanOptions::new(isa));
         let plan = Plan::compile(&graph, &weights, &options).unwrap();
@@ -54,19 +54,19 @@ impl Case {
 #[test]
 fn zeros_that_make_no_difference_are_left_out() {
     for isa in InstructionSet::available() {
-        assert!(!USUAL.is_copied(isa));
-        assert!(!Case { margins: [0, 1, 2, 1], strides: [1, 2], ..USUAL }.is_copied(isa));
-        assert!(!Case { margins: [1, 0, 0, 0], window: [2, 1], strides: [3, 1], ..USUAL }.is_copied(isa));
+        assert!(!USUAL.check(isa));
+        assert!(!Case { margins: [0, 1, 2, 1], strides: [1, 2], ..USUAL }.check(isa));
+        assert!(!Case { margins: [1, 0, 0, 0], window: [2, 1], strides: [3, 1], ..USUAL }.check(isa));
     }
 }
 
 #[test]
 fn zeros_that_may_be_the_greatest_are_kept() {
     for isa in InstructionSet::available() {
-        assert!(Case { has_relu: false, ..USUAL }.is_copied(isa));
+        assert!(Case { has_relu: false, ..USUAL }.check(isa));
         // Windows of nothing but zeros: the first, the last.
-        assert!(Case { margins: [3, 0, 0, 0], ..USUAL }.is_copied(isa));
-        assert!(Case { margins: [0, 0, 0, 4], strides: [1; 2], ..USUAL }.is_copied(isa));
-        assert!(Case { padding: Padding::Same, ..USUAL }.is_copied(isa));
+        assert!(Case { margins: [3, 0, 0, 0], ..USUAL }.check(isa));
+        assert!(Case { margins: [0, 0, 0, 4], strides: [1; 2], ..USUAL }.check(isa));
+        assert!(Case { padding: Padding::Same, ..USUAL }.check(isa));
     }
 }

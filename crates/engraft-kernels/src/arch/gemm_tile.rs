@@ -320,7 +320,8 @@ pub(super) unsafe fn finish<I: Isa, E: Element, const R: usize, const V: usize>(
     let mut detour = MaybeUninit::<[f32; MAX_TILE_ELEMENTS]>::uninit();
     let detour = detour.as_mut_ptr().cast::<f32>();
     // SAFETY: `check` has seen that `columns` elements of every row, or its vectors where they lie apart, are inside output and
-    // residual, and that all columns are there if one of these is in bf16; the detour has room for `R` rows of the panel's width, and is filled before it is read.
+    // residual, and that all columns are there if one of these is in bf16; the detour has room for `R` rows of the panel's width,
+    // and is filled before it is read.
     unsafe {
         if let Some(residual) = &product.residual {
             let from = residual.values.as_ptr().add(residual.layout.offset(run, row));

@@ -198,6 +198,7 @@ impl Band<'_> {
         }
         .run(self.isa, self.output.pixel_len, &mut rows[self.output_start()..]);
     }
+
     /// Needs the whole output.
     pub fn global_average_pool2d(&self, rows: &mut [f32]) {
         let input = self.input();

@@ -11,7 +11,7 @@ use super::Pixels;
 pub(in super::super) struct Operand<'a> {
     pub buffer: &'a [f32],
     pub layout: Layout,
-    /// How far beyond the map the kernel reads.
+    /// The zeros around the map: a convolution reads so far beyond it, a max pool leaves them out.
     pub padding: Border,
     /// The row that stands first in the buffer, counted with the border above the map.
     pub first_row: usize,

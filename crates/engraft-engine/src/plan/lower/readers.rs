@@ -33,7 +33,7 @@ impl Lowering<'_> {
     }
 
     /// Whether all readers, of which there is at least one, are of a kind.
-    pub(super) fn all_readers(&self, index: usize, kind: impl Fn(&Op) -> bool) -> bool {
+    fn all_readers(&self, index: usize, kind: impl Fn(&Op) -> bool) -> bool {
         self.readers(index).next().is_some() && self.readers(index).all(kind)
     }
 

@@ -58,3 +58,25 @@ pub(super) fn border(padding: &Margins) -> Border {
     let Margins { top, bottom, left, right } = *padding;
     Border { top, bottom, left, right }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_nothing_but_zeros_are_noticed() {
+        let pool = |window, stride, padding| Pool2d { window: [1, window], strides: [1, stride], padding };
+        let meets = |pool, width, left, right| {
+            let map = Shape::Map { height: 4, width, channels: 8 };
+            meets_map(&pool, map, Border { left, right, ..Border::default() })
+        };
+        assert!(meets(pool(3, 2, Padding::Valid), 112, 1, 1));
+        assert!(meets(pool(3, 2, Padding::Valid), 1, 1, 1));
+        assert!(!meets(pool(3, 2, Padding::Valid), 112, 3, 0), "the first one");
+        assert!(!meets(pool(3, 1, Padding::Valid), 11, 0, 4), "the last one");
+        // Where the stride leaves out the window that would have no pixel.
+        assert!(meets(pool(3, 5, Padding::Valid), 11, 0, 4));
+        assert!(!meets(pool(3, 2, Padding::Same), 112, 1, 1));
+        assert!(!meets(pool(9, 1, Padding::Valid), 5, 1, 1), "no window at all");
+    }
+}
