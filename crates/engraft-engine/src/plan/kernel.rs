@@ -162,8 +162,7 @@ impl Kernel {
         }
     }
 
-    /// Elements that must follow the first operand, of which pixels are that long, where it is in bf16 and the output has so many
-    /// columns.
+    /// Elements that must follow the first operand where that is in bf16: `pixel_len` to a pixel, for `columns` of output.
     pub(super) fn slack(&self, pixel_len: usize, columns: usize) -> usize {
         match self {
             Kernel::RoundedConvolution { weights, kernel, strides, .. } => {

@@ -463,3 +463,15 @@ fn least_work(node: &Node) -> u64 {
     };
     (node.shape.len() * per_value) as u64
 }
+
+/// Weights for tests of what a graph is lowered to, which does not depend on them.
+#[cfg(test)]
+pub(super) fn zero_weights(graph: &Graph) -> NamedTensors {
+    let mut weights = NamedTensors::new();
+    for spec in graph.weights() {
+        let values = vec![0.0; spec.shape.iter().product()];
+        let tensor = Tensor::from_f32(spec.shape, values).expect("as many zeros as the shape says");
+        weights.insert(spec.name, tensor).expect("a name of its own");
+    }
+    weights
+}

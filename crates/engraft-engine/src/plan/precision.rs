@@ -17,8 +17,8 @@ pub enum Precision {
     F32,
     /// Weights and inputs rounded to bf16: 8 bits of significand; where Winograd's algorithm is used, what they are transformed to
     /// instead. What a convolution writes for convolutions alone that round as they read is kept in bf16, residuals included. The
-    /// first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in single
-    /// precision.
+    /// first convolution and those on a single pixel, of which squeeze-and-excite and heads consist, stay in
+    /// single precision.
     Bf16,
     /// Weights and inputs rounded to bytes, in the same convolutions: weights by steps of each output channel, inputs by steps
     /// that a [`Calibration`](crate::Calibration) gives. Sums are exact.

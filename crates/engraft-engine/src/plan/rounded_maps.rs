@@ -38,9 +38,9 @@ pub(super) fn choose_formats(values: &mut [Layout], steps: &[Step], output: Valu
 
 #[cfg(test)]
 mod tests {
-    use engraft_graph::{GraphBuilder, NamedTensors, Padding, Tensor};
+    use engraft_graph::{GraphBuilder, Padding};
 
-    use super::super::lower::lower;
+    use super::super::lower::{lower, zero_weights};
     use super::super::{Calibration, PlanOptions, Precision};
     use super::*;
 
@@ -59,11 +59,7 @@ mod tests {
             let narrow = net.conv2d("narrow", depthwise, half, 1, 1, Padding::Same).unwrap();
             let last = net.conv2d("last", narrow, whole, 1, 1, Padding::Same).unwrap();
             let graph = net.finish(last).unwrap();
-            let mut weights = NamedTensors::new();
-            for spec in graph.weights() {
-                let values = vec![0.0; spec.shape.iter().product()];
-                weights.insert(spec.name, Tensor::from_f32(spec.shape, values).unwrap()).unwrap();
-            }
+            let weights = zero_weights(&graph);
             let in_bf16 = |precision: Precision| {
                 let options = PlanOptions { precision, ..PlanOptions::new(isa) };
                 let (network, _) = lower(&graph, &weights, &options, &Calibration::default()).unwrap();

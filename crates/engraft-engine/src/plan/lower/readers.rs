@@ -54,10 +54,10 @@ impl Lowering<'_> {
 
 #[cfg(test)]
 mod tests {
-    use engraft_graph::{GraphBuilder, NamedTensors, Padding, Tensor};
+    use engraft_graph::{GraphBuilder, Padding};
     use engraft_kernels::InstructionSet;
 
-    use super::super::lower;
+    use super::super::{lower, zero_weights};
     use crate::plan::{Calibration, PlanOptions, Precision};
 
     #[test]
@@ -70,11 +70,7 @@ mod tests {
         let again = net.depthwise_conv2d("again", project, 3, 1, Padding::Same).unwrap();
         let sum = net.add("sum", again, project).unwrap();
         let graph = net.finish(sum).unwrap();
-        let mut weights = NamedTensors::new();
-        for spec in graph.weights() {
-            let values = vec![0.0; spec.shape.iter().product()];
-            weights.insert(spec.name, Tensor::from_f32(spec.shape, values).unwrap()).unwrap();
-        }
+        let weights = zero_weights(&graph);
         let precisions = [Precision::F32, Precision::Bf16];
         let options = |isa| precisions.map(|precision| PlanOptions { precision, ..PlanOptions::new(isa) });
         for options in InstructionSet::available().into_iter().flat_map(options) {
