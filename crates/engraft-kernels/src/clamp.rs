@@ -13,6 +13,8 @@ pub struct Clamp {
 }
 
 impl Clamp {
+    /// Limits nothing.
+    pub(crate) const NONE: Clamp = Clamp { low: f32::NEG_INFINITY, high: f32::INFINITY };
     /// `max(x, 0)`
     pub const RELU: Clamp = Clamp { low: 0.0, high: f32::INFINITY };
     /// `min(max(x, 0), 6)`

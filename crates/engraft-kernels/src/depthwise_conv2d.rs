@@ -143,8 +143,9 @@ impl SimdOp for DepthwiseInto<'_> {
     }
 }
 
-/// Output pixels that meet all channels before the next rows begin: what they read stays in the cache meanwhile.
-const BAND_PIXELS: usize = 112;
+/// Output pixels that meet one vector of channels before the next does. Windows share most of their rows, which stay in the first-level cache
+/// from one to the next; those at the edges of a band are read again.
+const BAND_PIXELS: usize = 448;
 
 #[cfg(test)]
 mod tests {
@@ -217,7 +218,7 @@ mod tests {
         for isa in InstructionSet::available() {
             for (kernel, strides) in [([3, 3], [1, 1]), ([5, 5], [2, 2]), ([2, 4], [1, 3])] {
                 // Pixels for more than one band.
-                let case = Case { size: [41, 25], kernel, strides, channels: 3 * isa.lanes() };
+                let case = Case { size: [97, 67], kernel, strides, channels: 3 * isa.lanes() };
                 let (lanes, channels, [height, width]) = (isa.lanes(), case.channels, case.size);
                 let filters = noise(1, kernel[0] * kernel[1] * channels);
                 let packed = PackedDepthwise::pack(isa, kernel, channels, &filters, None, None);

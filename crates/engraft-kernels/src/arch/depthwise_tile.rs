@@ -121,6 +121,8 @@ impl<const K: usize, const S: usize, const C: usize> SimdOp for SizedTiles<'_, K
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let Tiles { layer, output, first_column, tiles } = self.0;
+        // Limits that change nothing take less time than a branch for each pixel.
+        let clamp = layer.clamp.unwrap_or(Clamp::NONE);
         for row in 0..layer.size[0] {
             for tile in 0..tiles {
                 let column = first_column + tile * C;
@@ -130,16 +132,23 @@ impl<const K: usize, const S: usize, const C: usize> SimdOp for SizedTiles<'_, K
                 // these pixels are among them: `first_column + tiles * C` is at most the width. Nothing else uses the
                 // output meanwhile.
                 unsafe {
-                    let sums = accumulate::<I, K, S, C>(isa, layer, layer.input.as_ptr().add(top + left));
+                    let mut sums = accumulate::<I, K, S, C>(isa, layer, layer.input.as_ptr().add(top + left));
+                    for sum in &mut sums {
+                        *sum = clamp.apply(isa, *sum);
+                    }
                     let [row_stride, column_stride] = layer.output_strides;
-                    let mut to = output.add(row * row_stride + column * column_stride);
-                    for sum in sums {
-                        let sum = layer.clamp.map_or(sum, |clamp| clamp.apply(isa, sum));
-                        match layer.output_format {
-                            MapFormat::F32 => isa.store_ptr(sum, to),
-                            MapFormat::Bf16 => isa.store_bf16_ptr(sum, to.cast()),
+                    let to = output.add(row * row_stride + column * column_stride);
+                    match layer.output_format {
+                        MapFormat::F32 => {
+                            for (c, sum) in sums.into_iter().enumerate() {
+                                isa.store_ptr(sum, to.add(c * column_stride));
+                            }
                         }
-                        to = to.wrapping_add(column_stride);
+                        MapFormat::Bf16 => {
+                            for (c, sum) in sums.into_iter().enumerate() {
+                                isa.store_bf16_ptr(sum, to.add(c * column_stride).cast());
+                            }
+                        }
                     }
                 }
             }
