@@ -17,8 +17,8 @@ pub struct ConvertPixels {
     reversed: bool,
 }
 
-/// Neighbouring pixels treated alike: their elements fill whole vectors, however many channels there are.
-const PIXELS: usize = 16;
+/// Neighbouring pixels treated alike: their elements fill whole vectors, however many channels there are, and make a long loop.
+const PIXELS: usize = 128;
 
 impl ConvertPixels {
     /// A conversion with one factor and one summand per channel of the result, whose channels are those of the image or,
@@ -102,7 +102,9 @@ mod tests {
             for (channels, pixel_len) in [(1, 1), (3, 3), (3, 4), (3, 16), (5, 5)] {
                 let scale: Vec<f32> = (1..=channels).map(|c| 1.0 / (100 + c) as f32).collect();
                 let offset: Vec<f32> = (1..=channels).map(|c| -1.0 / c as f32).collect();
-                for (pixels, reversed) in (1..40).flat_map(|pixels| [(pixels, false), (pixels, true)]) {
+                for (pixels, reversed) in
+                    (1..40).chain([127, 128, 129, 300]).flat_map(|pixels| [(pixels, false), (pixels, true)])
+                {
                     let conversion = ConvertPixels::new(isa, &scale, &offset, reversed);
                     let bytes = noise_u8(pixels as u64, pixels * channels);
                     let mut want = vec![0.0; pixels * pixel_len];
