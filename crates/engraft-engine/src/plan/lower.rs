@@ -455,13 +455,16 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Reads or writes of an operation, whether it multiplies or not.
+/// What a value costs that an operation writes, or a window reads, in multiply-adds of a convolution.
+const WORK_PER_VALUE: u64 = 8;
+
+/// The least work of an operation, whether it multiplies or not.
 fn least_work(node: &Node) -> u64 {
     let per_value = match node.op {
         Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => pool.window[0] * pool.window[1],
         _ => 1,
     };
-    (node.shape.len() * per_value) as u64
+    (node.shape.len() * per_value) as u64 * WORK_PER_VALUE
 }
 
 /// Weights for tests of what a graph is lowered to, which does not depend on them.
