@@ -13,4 +13,4 @@ pub use plan::{Banding, Calibration, Plan, PlanOptions, Precision, StepProfile, 
 
 /// Names what runs a network: part of the key of every stored feature. It changes with every change to a kernel or to the
 /// lowering that may change a bit of a result.
-pub const ENGINE_REVISION: &str = "engraft-engine 9";
+pub const ENGINE_REVISION: &str = "engraft-engine 10";

@@ -112,7 +112,8 @@ impl Gemm<'_> {
     /// Computes the product into `output`, which starts at the first row of the first run.
     ///
     /// # Panics
-    /// If a slice is too short for its layout, or the weights do not have the shape stated.
+    /// If a slice is too short for its layout, the weights do not have the shape stated, or they were packed for segments of even length
+    /// and have others.
     pub fn run(self, output: &mut [f32]) {
         self.run_before(self.weights, output);
     }
@@ -146,7 +147,9 @@ impl SimdOp for GemmInto<'_> {
             // After its last panel another block begins with the first.
             let next = if block.is_last(&gemm) { next } else { gemm.weights };
             for (panel, _) in gemm.weights.panels() {
-                for part in Part::all(gemm.segments, I::PART_WEIGHTS / (panel.vectors * I::LANES)) {
+                // (Sums in halves are short enough for a single part.)
+                let most_elements = I::PART_WEIGHTS / (panel.vectors * I::LANES) * panel.lanes_of_column();
+                for part in Part::all(gemm.segments, most_elements) {
                     block.multiply(isa, &gemm, panel, &part, next, output);
                 }
             }
@@ -263,10 +266,10 @@ impl Block {
         next: &PackedMatrix,
         output: &mut [f32],
     ) {
-        let width = panel.vectors * I::LANES;
+        let (width, elements) = (panel.vectors * I::LANES, panel.lanes_of_column());
         let vector_stride = gemm.output_vector_stride.unwrap_or(I::LANES);
-        let weights = &gemm.weights.values()[panel.start + part.first * width..];
-        let (weights, following) = weights.split_at((1 + part.len()) * width);
+        let weights = &gemm.weights.values()[panel.start + part.first / elements * width..];
+        let (weights, following) = weights.split_at((1 + part.len() / elements) * width);
         let following = if following.is_empty() { next.values() } else { following };
         let is_last = part.end() == gemm.weights.rows();
         PanelProduct {
@@ -277,7 +280,8 @@ impl Block {
             panel: weights,
             next_panel: &following[..weights.len().min(following.len())],
             vectors: panel.vectors,
-            columns: width.min(gemm.output_columns - panel.first_column),
+            in_halves: panel.in_halves,
+            columns: panel.width(I::LANES).min(gemm.output_columns - panel.first_column),
             run_count: self.run_count,
             run_len: self.run_len,
             output: &mut output

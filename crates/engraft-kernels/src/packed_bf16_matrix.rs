@@ -4,17 +4,19 @@
 //! Programming Reference".
 
 use crate::arch::Bf16Unit;
-use crate::packed_matrix::{MostPanelVectors, Panel, panels};
+use crate::packed_matrix::{GainsFromHalves, MostPanelVectors, Panel, panels, panels_in_halves};
 use crate::{AlignedBuffer, Bf16Pair, MatrixView, Region};
 
 /// The weights of a [`crate::RoundedConv2d`] in bf16, with a bias in single precision for each column.
 ///
-/// As a [`crate::PackedMatrix`], but of pairs of rows; the channels of every tap are padded with zeros.
+/// As a [`crate::PackedMatrix`], but of pairs of rows. The channels of every tap are padded with zeros, up to whole vectors of pairs if
+/// there are several taps. A matrix of few columns is in halves where that is faster.
 #[derive(Debug)]
 pub struct PackedBf16Matrix {
     unit: Bf16Unit,
     taps: usize,
     tap_pairs: usize,
+    summed_pairs: usize,
     columns: usize,
     panels: Vec<Panel>,
     values: AlignedBuffer<Bf16Pair>,
@@ -37,28 +39,40 @@ impl PackedBf16Matrix {
         let channels = matrix.rows / taps;
         let (lanes, tap_pairs) = (unit.isa().lanes(), unit.pairs(channels));
         let most = unit.most_vectors(unit.isa().run(MostPanelVectors));
-        let panels = panels(lanes, most, taps * tap_pairs, matrix.columns);
+        // The pixels of a window follow each other, zeros included; a single one can be read up to its last channel, in an even number
+        // of pairs, so that it can be in halves.
+        let is_single = taps == 1 && unit.sums_are_free();
+        let summed_pairs = if is_single { channels.div_ceil(2).next_multiple_of(2) } else { tap_pairs };
+        let halved = GainsFromHalves { panel_rows: taps * summed_pairs / 2, columns: matrix.columns };
+        let panels = if unit.sums_are_free() && unit.isa().run(halved) {
+            panels_in_halves(lanes, most, taps * summed_pairs / 2, matrix.columns)
+        } else {
+            panels(lanes, most, taps * summed_pairs, matrix.columns)
+        };
         let mut values = AlignedBuffer::zeroed(panels.iter().map(|panel| panel.len).sum());
         for panel in &panels {
-            let width = panel.vectors * lanes;
-            let columns = panel.first_column..matrix.columns.min(panel.first_column + width);
-            let mut rows = values[panel.start..][..panel.len].chunks_exact_mut(width);
-            for (to, &bias) in rows.next().into_iter().flatten().zip(&bias[columns.clone()]) {
+            let (columns, lanes_of_column) = (panel.columns(lanes, matrix.columns), panel.lanes_of_column());
+            let mut rows = values[panel.start..][..panel.len].chunks_exact_mut(panel.vectors * lanes);
+            let head = rows.next().into_iter().flatten().step_by(lanes_of_column);
+            for (to, &bias) in head.zip(&bias[columns.clone()]) {
                 *to = Bf16Pair::holding(bias);
             }
             for (row, to) in rows.enumerate() {
-                let (tap, channel) = (row / tap_pairs, 2 * (row % tap_pairs));
-                for (to, column) in to.iter_mut().zip(columns.clone()) {
-                    let at = |channel: usize| {
-                        let at =
-                            (tap * channels + channel) * matrix.row_stride + column * matrix.column_stride;
-                        if channel < channels { matrix.values[at] * scale[column] } else { 0.0 }
-                    };
-                    *to = Bf16Pair::new(at(channel), at(channel + 1));
+                for (halves, column) in to.chunks_exact_mut(lanes_of_column).zip(columns.clone()) {
+                    for (half, to) in halves.iter_mut().enumerate() {
+                        let pair = row * lanes_of_column + half;
+                        let (tap, channel) = (pair / summed_pairs, 2 * (pair % summed_pairs));
+                        let at = |channel: usize| {
+                            let row = tap * channels + channel;
+                            let at = row * matrix.row_stride + column * matrix.column_stride;
+                            if channel < channels { matrix.values[at] * scale[column] } else { 0.0 }
+                        };
+                        *to = Bf16Pair::new(at(channel), at(channel + 1));
+                    }
                 }
             }
         }
-        PackedBf16Matrix { unit, taps, tap_pairs, columns: matrix.columns, panels, values }
+        PackedBf16Matrix { unit, taps, tap_pairs, summed_pairs, columns: matrix.columns, panels, values }
     }
 
     /// What multiplies it.
@@ -74,6 +88,11 @@ impl PackedBf16Matrix {
     /// Pairs of channels of each tap, padding included.
     pub fn tap_pairs(&self) -> usize {
         self.tap_pairs
+    }
+
+    /// Pairs of each tap that meet weights: all, or of a single tap those that hold channels, an even number.
+    pub(crate) fn summed_pairs(&self) -> usize {
+        self.summed_pairs
     }
 
     /// Number of columns, without padding.

@@ -36,7 +36,8 @@ impl<'a> MatrixView<'a> {
 
 /// The right matrix of a [`crate::Gemm`], with a bias for each column, packed for one instruction set.
 ///
-/// Panels of up to three vectors of columns follow each other; each holds its bias and then its part of every row.
+/// Panels of up to three vectors of columns follow each other; each holds its bias and then its part of every row. In halves, a
+/// column takes two neighbouring lanes, a row of a panel holds two of the matrix, and the bias stands in the even lane.
 #[derive(Debug)]
 pub struct PackedMatrix {
     pub(crate) isa: InstructionSet,
@@ -51,6 +52,8 @@ pub struct PackedMatrix {
 pub(crate) struct Panel {
     /// Width in vectors.
     pub vectors: usize,
+    /// Whether a column takes two neighbouring lanes, of which the odd one holds the odd rows.
+    pub in_halves: bool,
     /// Its first column.
     pub first_column: usize,
     /// Where it starts in the packed values.
@@ -61,8 +64,19 @@ pub(crate) struct Panel {
 
 impl Panel {
     /// Its columns, of a matrix that has `columns` of them.
-    fn columns(self, lanes: usize, columns: usize) -> Range<usize> {
-        self.first_column..columns.min(self.first_column + self.vectors * lanes)
+    pub fn columns(self, lanes: usize, columns: usize) -> Range<usize> {
+        let most = self.vectors * lanes / self.lanes_of_column();
+        self.first_column..columns.min(self.first_column + most)
+    }
+
+    /// Columns that its products fill, in whole vectors.
+    pub fn width(self, lanes: usize) -> usize {
+        (self.vectors * lanes / self.lanes_of_column()).next_multiple_of(lanes)
+    }
+
+    /// Lanes of a column, and rows of the matrix in one of the panel.
+    pub fn lanes_of_column(self) -> usize {
+        if self.in_halves { 2 } else { 1 }
     }
 }
 
@@ -83,17 +97,52 @@ impl PackedMatrix {
         packed
     }
 
+    /// As [`PackedMatrix::pack`], for products whose segments all have an even length: a matrix of few columns is packed in halves
+    /// where that is faster. A product with other segments may panic.
+    ///
+    /// # Panics
+    /// If a slice is too short or the number of rows is odd.
+    pub fn pack_for_even_segments(
+        isa: InstructionSet,
+        matrix: MatrixView,
+        scale: Option<&[f32]>,
+        bias: Option<&[f32]>,
+    ) -> PackedMatrix {
+        let MatrixView { rows, columns, .. } = matrix;
+        assert!(rows.is_multiple_of(2), "{rows} rows of even segments");
+        if !isa.run(GainsFromHalves { panel_rows: rows / 2, columns }) {
+            return PackedMatrix::pack(isa, matrix, scale, bias);
+        }
+        let (lanes, most) = (isa.lanes(), isa.run(MostPanelVectors));
+        let panels = panels_in_halves(lanes, most, rows / 2, columns);
+        let mut values = AlignedBuffer::zeroed(panels.iter().map(|panel| panel.len).sum());
+        for panel in &panels {
+            let width = panel.vectors * lanes;
+            for (place, column) in panel.columns(lanes, columns).enumerate() {
+                let values = &mut values[panel.start + 2 * place..];
+                values[0] = bias.map_or(0.0, |bias| bias[column]);
+                for row in 0..rows {
+                    let value = matrix.values[row * matrix.row_stride + column * matrix.column_stride];
+                    values[(1 + row / 2) * width + row % 2] =
+                        value * scale.map_or(1.0, |scale| scale[column]);
+                }
+            }
+        }
+        PackedMatrix { isa, rows, columns, panels, values }
+    }
+
     /// A matrix without elements, to be packed later.
     pub fn empty(isa: InstructionSet) -> PackedMatrix {
         PackedMatrix { isa, rows: 0, columns: 0, panels: Vec::new(), values: AlignedBuffer::default() }
     }
 
-    /// Packs another matrix as [`PackedMatrix::pack`] does, into the same memory if it has the same shape.
+    /// Packs another matrix as [`PackedMatrix::pack`] does, into the same memory if that held one of the same shape, not in halves.
     ///
     /// # Panics
     /// If a slice is too short.
     pub fn repack(&mut self, matrix: MatrixView, scale: Option<&[f32]>, bias: Option<&[f32]>) {
-        if [self.rows, self.columns] != [matrix.rows, matrix.columns] {
+        let is_in_halves = self.panels.first().is_some_and(|panel| panel.in_halves);
+        if [self.rows, self.columns] != [matrix.rows, matrix.columns] || is_in_halves {
             self.reshape(matrix.rows, matrix.columns);
         }
         let lanes = self.isa.lanes();
@@ -124,9 +173,6 @@ impl PackedMatrix {
 
     /// Makes room for a matrix of that shape. What lies beyond the last column is zero and stays so.
     fn reshape(&mut self, rows: usize, columns: usize) {
-        if (self.rows, self.columns) == (rows, columns) {
-            return;
-        }
         self.panels = panels(self.isa.lanes(), self.isa.run(MostPanelVectors), rows, columns);
         let len = self.panels.iter().map(|panel| panel.len).sum();
         if self.values.len() == len {
@@ -184,16 +230,29 @@ fn copy_columns(matrix: MatrixView, row: usize, first_column: usize, to: &mut [f
     }
 }
 
-/// Panels of at most `most` vectors for a matrix of that shape.
+/// Panels of `rows` and at most `most` vectors for that many columns.
 pub(crate) fn panels(lanes: usize, most: usize, rows: usize, columns: usize) -> Vec<Panel> {
-    let widths = panel_widths(columns.div_ceil(lanes), most);
+    following(lanes, rows, false, panel_widths(columns.div_ceil(lanes), most))
+}
+
+/// The same in halves, where that gains.
+pub(crate) fn panels_in_halves(lanes: usize, most: usize, rows: usize, columns: usize) -> Vec<Panel> {
+    let mut widths = panel_widths((2 * columns).div_ceil(lanes), most);
+    // The columns of three vectors end amid a vector of the output, where no panel can begin.
+    widths.reverse();
+    following(lanes, rows, true, widths)
+}
+
+fn following(lanes: usize, rows: usize, in_halves: bool, widths: Vec<usize>) -> Vec<Panel> {
     let mut panels = Vec::with_capacity(widths.len());
     let (mut first_column, mut start) = (0, 0);
     for vectors in widths {
+        assert_eq!(first_column % lanes, 0, "a panel begins with a vector of the output");
         let len = (1 + rows) * vectors * lanes;
-        panels.push(Panel { vectors, first_column, start, len });
-        first_column += vectors * lanes;
+        let panel = Panel { vectors, in_halves, first_column, start, len };
+        first_column += vectors * lanes / panel.lanes_of_column();
         start += len;
+        panels.push(panel);
     }
     panels
 }
@@ -221,6 +280,26 @@ impl SimdOp for MostPanelVectors {
     }
 }
 
+/// Whether sums in halves are faster. They waste no lanes where half of the last of a few vectors would hold no column; and where
+/// there is a single vector, what is loaded of the left matrix serves two multiplications and not one.
+pub(crate) struct GainsFromHalves {
+    /// Rows that a panel has then.
+    pub panel_rows: usize,
+    pub columns: usize,
+}
+
+impl SimdOp for GainsFromHalves {
+    type Output = bool;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) -> bool {
+        let vectors = (2 * self.columns).div_ceil(I::LANES);
+        // Longer sums have parts, in single precision; those in halves have none.
+        let most_rows = I::PART_WEIGHTS / (I::TILE_ROWS.len() * I::LANES);
+        I::SUMS_IN_HALVES && [2, 3, 5, 7].contains(&vectors) && self.panel_rows <= most_rows
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +316,34 @@ mod tests {
             (0, 3, vec![]),
         ] {
             assert_eq!(panel_widths(vectors, most), want, "{vectors} vectors, at most {most}");
+        }
+    }
+
+    #[test]
+    fn panels_in_halves_begin_with_a_vector_of_the_output() {
+        for (columns, want) in [(16, vec![0]), (24, vec![0]), (40, vec![0, 16]), (56, vec![0, 16, 32])] {
+            let panels = panels_in_halves(16, 3, 10, columns);
+            let first_columns: Vec<usize> = panels.iter().map(|panel| panel.first_column).collect();
+            assert_eq!(first_columns, want, "{columns} columns");
+            let last = panels.last().map(|panel| panel.columns(16, columns));
+            assert_eq!(last, Some(want[want.len() - 1]..columns));
+        }
+    }
+
+    #[test]
+    fn long_vectors_take_few_columns_in_halves_and_a_matrix_packed_again_is_whole() {
+        for isa in InstructionSet::available() {
+            for columns in 1..=80 {
+                let values = vec![1.0; 4 * columns];
+                let matrix = MatrixView::row_major(&values, 4, columns);
+                let is_in_halves = |packed: &PackedMatrix| packed.panels.iter().any(|panel| panel.in_halves);
+                let mut packed = PackedMatrix::pack_for_even_segments(isa, matrix, None, None);
+                let gains = matches!(columns, 9..=24 | 33..=40 | 49..=56);
+                assert_eq!(is_in_halves(&packed), isa.lanes() == 16 && gains, "{}, {columns}", isa.name());
+                packed.repack(matrix, None, None);
+                assert!(!is_in_halves(&packed));
+                assert_eq!(*packed.values, *PackedMatrix::pack(isa, matrix, None, None).values);
+            }
         }
     }
 

@@ -179,9 +179,8 @@ impl<W: Rounding> Rounded<'_, W> {
     }
 
     fn segments(&self, output: [usize; 2]) -> Segments {
-        let pixel = self.weights.tap_words();
-        let stride = self.size(output)[1] * pixel;
-        Segments { count: self.kernel[0], len: self.kernel[1] * pixel, stride }
+        let stride = self.size(output)[1] * self.weights.tap_words();
+        Segments { count: self.kernel[0], len: self.kernel[1] * self.weights.summed_words(), stride }
     }
 
     /// Words needed for one output pixel.
@@ -234,7 +233,7 @@ impl<W: Rounding> SimdOp for ConvolveInto<'_, W> {
             let block_rows = equal_parts(rows, most_rows);
             for first_row in (0..rows).step_by(block_rows) {
                 let block = Block { rows: first_row..rows.min(first_row + block_rows), columns: 0..columns };
-                let source = Source::in_place(&typed.convolution, &block);
+                let source = Source::in_place(&typed, &block);
                 block.multiply(isa, &typed, source, &ready, output);
             }
             return;
@@ -269,13 +268,14 @@ impl<'a, T: Word> Source<'a, T> {
     }
 
     /// In the input, where it is rounded already.
-    fn in_place(convolution: &RoundedConv2d<'a>, block: &Block) -> Source<'a, T> {
+    fn in_place<W: Rounding<Word = T>>(typed: &Typed<'a, W>, block: &Block) -> Source<'a, T> {
+        let Typed { weights, ref convolution } = *typed;
         let RoundedConv2d { kernel, strides, input_strides: MapStrides { row, pixel, .. }, .. } =
             *convolution;
         let step = column_step(strides, convolution.size[1]);
         let layout = RowLayout { run_stride: strides[0] * row, row_stride: step * pixel };
         let words = &convolution.input[layout.offset(block.rows.start, block.columns.start)..];
-        let segments = Segments { count: kernel[0], len: kernel[1] * convolution.pixel_len, stride: row };
+        let segments = Segments { count: kernel[0], len: kernel[1] * weights.summed_words(), stride: row };
         Source { words: cast_slice(words), layout, segments }
     }
 }
@@ -354,7 +354,8 @@ impl Block {
                 panel: values,
                 next_panel,
                 vectors: panel.vectors,
-                columns: panel.vectors * I::LANES,
+                in_halves: panel.in_halves,
+                columns: panel.width(I::LANES),
                 run_count,
                 run_len,
                 output: &mut output[at(output_layout) + panel.first_column / I::LANES * vector_stride..],

@@ -44,6 +44,8 @@ pub(crate) trait Rounding {
     fn taps(&self) -> usize;
     /// Words of each tap, padding included.
     fn tap_words(&self) -> usize;
+    /// Words of each tap that meet weights.
+    fn summed_words(&self) -> usize;
     fn columns(&self) -> usize;
     fn panels(&self) -> impl Iterator<Item = (Panel, &[Self::Word])> + Clone;
     /// Words that must follow the rows of an input.
@@ -65,6 +67,10 @@ impl Rounding for PackedBf16Matrix {
 
     fn tap_words(&self) -> usize {
         self.tap_pairs()
+    }
+
+    fn summed_words(&self) -> usize {
+        self.summed_pairs()
     }
 
     fn columns(&self) -> usize {
@@ -107,6 +113,10 @@ impl Rounding for PackedInt8Matrix {
     }
 
     fn tap_words(&self) -> usize {
+        self.tap_quads()
+    }
+
+    fn summed_words(&self) -> usize {
         self.tap_quads()
     }
 

@@ -388,17 +388,20 @@ impl<'a> Lowering<'a> {
         let tensor = self.weight(node, "kernel");
         let (filters, values) = (scale.len(), tensor.to_f32());
         let Layout { channels, pixel_len, .. } = self.values[input.value.0];
+        // A segment is some whole pixels, the channels of one, or a vector of them.
+        let has_even_segments = channels.is_multiple_of(2) && pixel_len.is_multiple_of(2);
+        let pack_matrix =
+            if has_even_segments { PackedMatrix::pack_for_even_segments } else { PackedMatrix::pack };
+        let pack = |matrix: MatrixView| pack_matrix(self.isa, matrix, Some(scale), Some(bias));
         let rows = values.len() / filters;
         if rows == channels || pixel_len == channels {
-            let matrix = MatrixView::row_major(&values, rows, filters);
-            return PackedMatrix::pack(self.isa, matrix, Some(scale), Some(bias));
+            return pack(MatrixView::row_major(&values, rows, filters));
         }
         // A window is read with the zeros that fill up its pixels: they meet weights of zero.
         let mut padded = vec![0.0; rows / channels * pixel_len * filters];
         let taps = padded.chunks_exact_mut(pixel_len * filters).zip(values.chunks_exact(channels * filters));
         taps.for_each(|(to, from)| to[..from.len()].copy_from_slice(from));
-        let matrix = MatrixView::row_major(&padded, rows / channels * pixel_len, filters);
-        PackedMatrix::pack(self.isa, matrix, Some(scale), Some(bias))
+        pack(MatrixView::row_major(&padded, rows / channels * pixel_len, filters))
     }
 
     fn bias(&self, node: &Node) -> Option<&'a Tensor> {

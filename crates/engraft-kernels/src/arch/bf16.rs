@@ -51,6 +51,7 @@ fn rounded(x: f32) -> u16 {
 impl Element for Bf16Pair {
     const HEAD_ROWS: usize = 1;
     const MEETS_BF16: bool = true;
+    const SUMS_IN_HALVES: bool = true;
 
     #[inline(always)]
     fn splat<I: Isa>(self, isa: I) -> I::Vector {

@@ -89,6 +89,15 @@ impl Bf16Unit {
         }
     }
 
+    /// Whether a sum may have any number of pairs, and be in halves; AMX adds up whole tiles.
+    pub(crate) fn sums_are_free(self) -> bool {
+        match self.unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx(..) => false,
+            _ => true,
+        }
+    }
+
     /// Pairs that must follow the rows of an input so that it can be read in whole tiles.
     pub(crate) fn slack(self, layout: RowLayout) -> usize {
         match (self.unit, layout) {

@@ -12,6 +12,8 @@ pub(crate) trait Element: Copy {
     const HEAD_ROWS: usize;
     /// Whether what is added to and made of its products may be in bf16.
     const MEETS_BF16: bool = false;
+    /// Whether its sums may be in halves: they are joined before [`Element::finished`], which must not read a head then.
+    const SUMS_IN_HALVES: bool = false;
     /// A vector of copies of it.
     fn splat<I: Isa>(self, isa: I) -> I::Vector;
     /// `x * weights + sum`
@@ -33,6 +35,7 @@ pub(crate) trait Element: Copy {
 
 impl Element for f32 {
     const HEAD_ROWS: usize = 1;
+    const SUMS_IN_HALVES: bool = true;
 
     #[inline(always)]
     fn splat<I: Isa>(self, isa: I) -> I::Vector {

@@ -17,13 +17,16 @@ pub(crate) struct PanelProduct<'a, E = f32> {
     pub segments: Segments,
     /// Elements between neighbouring elements of a segment.
     pub element_stride: usize,
-    /// The head, which begins with the bias, then for each element of the sum its weights: `vectors * LANES` elements each.
+    /// The head, which begins with the bias, then for each element of the sum, or in halves for each two, its weights:
+    /// `vectors * LANES` elements each.
     pub panel: &'a [E],
     /// What will be read next, to be fetched into the cache meanwhile.
     pub next_panel: &'a [E],
     /// Width of the panel.
     pub vectors: usize,
-    /// Columns to store, at most the width of the panel.
+    /// Whether every column takes two neighbouring lanes, which add up the even and the odd elements.
+    pub in_halves: bool,
+    /// Columns to store, at most those of the panel in whole vectors.
     pub columns: usize,
     pub run_count: usize,
     pub run_len: usize,
@@ -52,24 +55,46 @@ impl<E: Element> PanelProduct<'_, E> {
             return;
         }
         self.check::<I>();
-        match self.vectors {
-            1 => self.split_runs::<I, 1>(isa),
-            2 => self.split_runs::<I, 2>(isa),
-            _ => self.split_runs::<I, 3>(isa),
+        if I::SUMS_IN_HALVES && E::SUMS_IN_HALVES && self.in_halves {
+            match self.vectors {
+                2 => self.split_runs::<I, 2, true>(isa),
+                _ => self.split_runs::<I, 3, true>(isa),
+            }
+        } else {
+            match self.vectors {
+                1 => self.split_runs::<I, 1, false>(isa),
+                2 => self.split_runs::<I, 2, false>(isa),
+                _ => self.split_runs::<I, 3, false>(isa),
+            }
         }
+    }
+
+    /// Vectors of columns that it gives.
+    fn output_vectors(&self) -> usize {
+        if self.in_halves { self.vectors.div_ceil(2) } else { self.vectors }
+    }
+
+    /// Rows of weights in the panel, behind its head.
+    fn weight_rows(&self) -> usize {
+        let sum_len = self.segments.count.saturating_mul(self.segments.len);
+        if self.in_halves { sum_len / 2 } else { sum_len }
     }
 
     /// Everything the tiles rely on when they go through pointers. Saturating, because a wrapped product would pass.
     #[inline(always)]
     pub(super) fn check<I: Isa>(&self) {
         let Segments { count, len, stride } = self.segments;
-        let (width, sum_len) = (self.vectors * I::LANES, count.saturating_mul(len));
+        let (width, sum_len) = (self.output_vectors() * I::LANES, count.saturating_mul(len));
         assert!((1..=I::TILE_ROWS.len()).contains(&self.vectors), "a panel of {} vectors", self.vectors);
         assert!(self.columns <= width);
-        assert!(
-            self.panel.len() >= sum_len.saturating_add(E::HEAD_ROWS).saturating_mul(width),
-            "panel too short"
-        );
+        if self.in_halves {
+            assert!(I::SUMS_IN_HALVES && E::SUMS_IN_HALVES && self.vectors > 1, "sums in halves");
+            let are_pairs = len.is_multiple_of(2) && self.element_stride == 1;
+            assert!(are_pairs, "segments of {len} elements for sums in halves");
+            assert!(!self.accumulate, "sums in halves have no parts");
+        }
+        let panel_rows = self.weight_rows().saturating_add(E::HEAD_ROWS);
+        assert!(self.panel.len() >= panel_rows.saturating_mul(self.vectors * I::LANES), "panel too short");
         let segment = len.saturating_sub(1).saturating_mul(self.element_stride).saturating_add(1);
         let window =
             if sum_len == 0 { 0 } else { (count - 1).saturating_mul(stride).saturating_add(segment) };
@@ -84,7 +109,8 @@ impl<E: Element> PanelProduct<'_, E> {
         let may_be_bf16 = E::MEETS_BF16 && whole && !self.accumulate;
         assert!(may_be_bf16 || !formats.contains(&Some(MapFormat::Bf16)), "a map in bf16");
         let vector = self.output_format.words(I::LANES);
-        let apart = (self.vectors - 1).saturating_mul(self.output_vector_stride).saturating_add(vector);
+        let behind_first = (self.output_vectors() - 1).saturating_mul(self.output_vector_stride);
+        let apart = behind_first.saturating_add(vector);
         let columns = if whole { apart } else { self.columns };
         assert!(self.output.len() >= self.output_layout.span(runs, rows, columns), "output too short");
         if let Some(residual) = &self.residual {
@@ -95,7 +121,7 @@ impl<E: Element> PanelProduct<'_, E> {
 
     /// Cuts every run into tiles of as nearly equal height as possible.
     #[inline(always)]
-    fn split_runs<I: Isa, const V: usize>(self, isa: I) {
+    fn split_runs<I: Isa, const V: usize, const HALVES: bool>(self, isa: I) {
         let most_rows = I::TILE_ROWS.get(V - 1).copied().unwrap_or(1);
         let tiles = self.run_len.div_ceil(most_rows);
         let (rows, higher_tiles) = (self.run_len / tiles, self.run_len % tiles);
@@ -105,7 +131,7 @@ impl<E: Element> PanelProduct<'_, E> {
         {
             if tiles > 0 {
                 let tiles = Tiles { product: &self, output, first_row, tiles };
-                tiles.dispatch::<I, V>(isa, rows);
+                tiles.dispatch::<I, V, HALVES>(isa, rows);
             }
         }
     }
@@ -121,14 +147,14 @@ struct Tiles<'a, E> {
     tiles: usize,
 }
 
-/// [`Tiles`] of `R` rows and `V` vectors.
-struct SizedTiles<'a, E, const R: usize, const V: usize>(Tiles<'a, E>);
+/// [`Tiles`] of `R` rows and `V` vectors, with whole sums or `HALVES`.
+struct SizedTiles<'a, E, const R: usize, const V: usize, const HALVES: bool>(Tiles<'a, E>);
 
 macro_rules! dispatch_rows {
-    ($tiles:expr, $isa:expr, $v:ident, $rows:expr, [$($r:literal)*]) => {
+    ($tiles:expr, $isa:expr, $v:ident, $halves:ident, $rows:expr, [$($r:literal)*]) => {
         match $rows {
             $($r if $r <= I::TILE_ROWS.get($v - 1).copied().unwrap_or(0) =>
-                $isa.call(SizedTiles::<E, $r, $v>($tiles)),)*
+                $isa.call(SizedTiles::<E, $r, $v, $halves>($tiles)),)*
             rows => unreachable!("a tile of {rows} rows"),
         }
     };
@@ -136,12 +162,14 @@ macro_rules! dispatch_rows {
 
 impl<E: Element> Tiles<'_, E> {
     #[inline(always)]
-    fn dispatch<I: Isa, const V: usize>(self, isa: I, rows: usize) {
-        dispatch_rows!(self, isa, V, rows, [1 2 3 4 5 6 7 8 9 10 11 12]);
+    fn dispatch<I: Isa, const V: usize, const HALVES: bool>(self, isa: I, rows: usize) {
+        dispatch_rows!(self, isa, V, HALVES, rows, [1 2 3 4 5 6 7 8 9 10 11 12]);
     }
 }
 
-impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R, V> {
+impl<E: Element, const R: usize, const V: usize, const HALVES: bool> SimdOp
+    for SizedTiles<'_, E, R, V, HALVES>
+{
     type Output = ();
 
     #[inline(always)]
@@ -158,26 +186,32 @@ impl<E: Element, const R: usize, const V: usize> SimdOp for SizedTiles<'_, E, R,
                     let output = output.add(product.output_layout.offset(run, row));
                     let ahead = ahead.at_row(run * product.run_len + row);
                     let sums = start::<I, E, R, V>(isa, product, output);
-                    let sums = accumulate::<I, E, R, V>(isa, product, sums, input, ahead);
-                    finish::<I, E, R, V>(isa, product, sums, [run, row], output);
+                    let sums = accumulate::<I, E, R, V, HALVES>(isa, product, sums, input, ahead);
+                    if !HALVES {
+                        finish::<I, E, R, V>(isa, product, sums, [run, row], output);
+                    } else if V == 2 {
+                        finish::<I, E, R, 1>(isa, product, joined(isa, sums), [run, row], output);
+                    } else {
+                        finish::<I, E, R, 2>(isa, product, joined(isa, sums), [run, row], output);
+                    }
                 }
             }
         }
     }
 }
 
-/// The share of the next panel that is fetched into the cache while a tile is computed, a little with every element of
-/// the sums: all at once would be more than the memory can deliver.
+/// The share of the next panel that is fetched into the cache while a tile is computed, a little with every row of
+/// weights: all at once would be more than the memory can deliver.
 #[derive(Clone, Copy)]
 struct Ahead<E> {
     at: *const E,
     /// Elements that a row of the product has to fetch.
     per_row: usize,
-    /// Elements fetched with every element of the sums: at most two cache lines, which a tile of few rows needs.
+    /// Elements fetched with every row of weights: at most two cache lines, which a tile of few rows needs.
     step: usize,
 }
 
-impl<E> Ahead<E> {
+impl<E: Element> Ahead<E> {
     /// Elements of a cache line.
     const LINE: usize = 16;
 
@@ -185,9 +219,8 @@ impl<E> Ahead<E> {
     #[inline(always)]
     fn new(product: &PanelProduct<E>, height: usize) -> Ahead<E> {
         let rows = product.run_count * product.run_len;
-        let sum_len = product.segments.count * product.segments.len;
         let per_row = product.next_panel.len().div_ceil(rows);
-        let step = (height * per_row).div_ceil(sum_len.max(1)).min(2 * Self::LINE);
+        let step = (height * per_row).div_ceil(product.weight_rows().max(1)).min(2 * Self::LINE);
         Ahead { at: product.next_panel.as_ptr(), per_row, step }
     }
 
@@ -218,7 +251,7 @@ unsafe fn start<I: Isa, E: Element, const R: usize, const V: usize>(
     output: *const f32,
 ) -> [[I::Vector; V]; R] {
     // SAFETY: the panel begins with a row of bias, and `check` has seen that `columns` elements of every row, or its
-    // vectors where they lie apart, are inside the output.
+    // vectors where they lie apart, are inside the output, and that sums which start with it are not in halves.
     unsafe {
         let mut sums = [load_row::<I, V>(isa, product.panel.as_ptr().cast()); R];
         if product.accumulate {
@@ -242,7 +275,7 @@ unsafe fn start<I: Isa, E: Element, const R: usize, const V: usize>(
 /// # Safety
 /// `input` must lie in `product.input`, with `R` rows to go in its run.
 #[inline(always)]
-unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
+unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize, const HALVES: bool>(
     isa: I,
     product: &PanelProduct<E>,
     mut sums: [[I::Vector; V]; R],
@@ -251,29 +284,49 @@ unsafe fn accumulate<I: Isa, E: Element, const R: usize, const V: usize>(
 ) -> [[I::Vector; V]; R] {
     let (row_stride, element_stride) = (product.input_layout.row_stride, product.element_stride);
     let mut weights = product.panel.as_ptr().cast::<f32>().wrapping_add(E::HEAD_ROWS * V * I::LANES);
-    // SAFETY: the panel holds the rows of its head and one for each element of the sum, and the windows of all `R` rows lie
-    // inside the input; `PanelProduct::check` has seen both. A pointer beyond the last row is not read.
+    // SAFETY: the panel holds the rows of its head and one for each element of the sum, or in halves for each two, of which a
+    // segment holds an even number, side by side; the windows of all `R` rows lie inside the input. `PanelProduct::check` has
+    // seen all that. A pointer beyond the last row is not read.
     unsafe {
         let Segments { count, len, stride } = product.segments;
         let to_next_segment = stride.wrapping_sub(len.wrapping_mul(element_stride));
         let mut groups = row_groups(input, row_stride);
+        let elements = if HALVES { 2 } else { 1 };
         for _ in 0..count {
-            for _ in 0..len {
+            for _ in 0..len / elements {
                 ahead.fetch(isa);
                 let row = load_row::<I, V>(isa, weights);
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = (*groups[r / GROUP_ROWS].add(r % GROUP_ROWS * row_stride)).splat(isa);
+                    let at = groups[r / GROUP_ROWS].add(r % GROUP_ROWS * row_stride);
+                    let x = if HALVES { isa.splat_two_ptr(at.cast()) } else { (*at).splat(isa) };
                     for (sum, weight) in sums.iter_mut().zip(row) {
                         *sum = E::mul_add(isa, x, weight, *sum);
                     }
                 }
-                groups = groups.map(|x| x.wrapping_add(element_stride));
+                groups = groups.map(|x| x.wrapping_add(elements * element_stride));
                 weights = weights.add(V * I::LANES);
             }
             groups = groups.map(|x| x.wrapping_add(to_next_segment));
         }
         sums
     }
+}
+
+/// The sums of which `V` vectors hold the halves; what the last one does not fill is zero.
+#[inline(always)]
+fn joined<I: Isa, const R: usize, const V: usize, const W: usize>(
+    isa: I,
+    halves: [[I::Vector; V]; R],
+) -> [[I::Vector; W]; R] {
+    let zero = isa.splat(0.0);
+    let mut sums = [[zero; W]; R];
+    for (sums, halves) in sums.iter_mut().zip(&halves) {
+        for (w, sum) in sums.iter_mut().enumerate() {
+            let [first, second] = [2 * w, 2 * w + 1].map(|v| if v < V { halves[v] } else { zero });
+            *sum = isa.add_neighbours(first, second);
+        }
+    }
+    sums
 }
 
 /// Rows read through one pointer: as many as an address can reach by adding a multiple of the stride to it.

@@ -12,6 +12,8 @@ pub(crate) trait Isa: Copy {
     const TILE_ROWS: &'static [usize];
     /// Most weights of a panel that all rows meet before the next ones: three quarters of a first-level cache of 48 KiB.
     const PART_WEIGHTS: usize = 9 << 10;
+    /// Whether sums can be computed in halves, in two neighbouring lanes.
+    const SUMS_IN_HALVES: bool = false;
     /// Most neighbouring pixels of a depthwise convolution kept in registers at once.
     const TILE_COLUMNS: usize;
 
@@ -87,6 +89,21 @@ pub(crate) trait Isa: Copy {
     /// # Safety
     /// `LANES` elements from `to` on must be writable.
     unsafe fn store_ptr(self, x: Self::Vector, to: *mut f32);
+
+    /// Copies of two neighbours in turn, where sums can be in halves.
+    ///
+    /// # Safety
+    /// Two elements from `from` on must be readable.
+    #[inline(always)]
+    unsafe fn splat_two_ptr(self, _from: *const f32) -> Self::Vector {
+        unreachable!("sums are whole")
+    }
+
+    /// The sums of neighbouring lanes, those of `first` before those of `second`, where sums can be in halves.
+    #[inline(always)]
+    fn add_neighbours(self, _first: Self::Vector, _second: Self::Vector) -> Self::Vector {
+        unreachable!("sums are whole")
+    }
 
     /// Runs `op` as a function of its own, compiled for this instruction set.
     fn call<O: SimdOp>(self, op: O) -> O::Output;

@@ -49,28 +49,37 @@ impl Case {
         let residual = noise(4, out_height * out_width * self.columns);
         let want = self.naive(&input, &weights, &bias, &residual);
         let matrix = MatrixView::row_major(&weights, self.sum_len(), self.columns);
-        let weights = PackedMatrix::pack(isa, matrix, None, Some(&bias));
         let output_layout = RowLayout { run_stride: out_width * self.columns, row_stride: self.columns };
-        let mut got = vec![f32::NAN; want.len()];
-        let gemm = Gemm {
-            weights: &weights,
-            input: &input,
-            input_layout: RowLayout {
-                run_stride: self.stride * width * channels,
-                row_stride: self.stride * channels,
-            },
-            segments: Segments { count: self.kernel, len: self.kernel * channels, stride: width * channels },
-            run_count: out_height,
-            run_len: out_width,
-            output_layout,
-            output_columns: self.columns,
-            output_vector_stride: None,
-            residual: Some(Residual::new(&residual, output_layout)),
-            clamp: Some(Clamp::RELU6),
-            activation: None,
-        };
-        gemm.run(&mut got);
-        assert_close(&got, &want, Tolerance { abs: 1e-5 * (self.sum_len() as f32).sqrt(), rel: 1e-5 });
+        let mut packed = vec![PackedMatrix::pack(isa, matrix, None, Some(&bias))];
+        if channels.is_multiple_of(2) {
+            packed.push(PackedMatrix::pack_for_even_segments(isa, matrix, None, Some(&bias)));
+        }
+        for weights in &packed {
+            let mut got = vec![f32::NAN; want.len()];
+            let gemm = Gemm {
+                weights,
+                input: &input,
+                input_layout: RowLayout {
+                    run_stride: self.stride * width * channels,
+                    row_stride: self.stride * channels,
+                },
+                segments: Segments {
+                    count: self.kernel,
+                    len: self.kernel * channels,
+                    stride: width * channels,
+                },
+                run_count: out_height,
+                run_len: out_width,
+                output_layout,
+                output_columns: self.columns,
+                output_vector_stride: None,
+                residual: Some(Residual::new(&residual, output_layout)),
+                clamp: Some(Clamp::RELU6),
+                activation: None,
+            };
+            gemm.run(&mut got);
+            assert_close(&got, &want, Tolerance { abs: 1e-5 * (self.sum_len() as f32).sqrt(), rel: 1e-5 });
+        }
     }
 }
 
@@ -80,14 +89,22 @@ fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
         for width in 1..27 {
             Case { size: [2, width, 5], kernel: 1, stride: 1, columns: 17 }.check(isa);
             Case { size: [1, width, 3], kernel: 1, stride: 1, columns: 49 }.check(isa);
+            Case { size: [2, width, 6], kernel: 1, stride: 1, columns: 16 }.check(isa);
+            Case { size: [2, width, 6], kernel: 1, stride: 1, columns: 24 }.check(isa);
         }
         for columns in 1..66 {
             Case { size: [3, 7, 3], kernel: 1, stride: 1, columns }.check(isa);
+            Case { size: [3, 7, 6], kernel: 1, stride: 1, columns }.check(isa);
+            Case { size: [5, 29, 4], kernel: 3, stride: 1, columns }.check(isa);
         }
         Case { size: [9, 11, 3], kernel: 3, stride: 2, columns: 33 }.check(isa);
         Case { size: [8, 7, 4], kernel: 5, stride: 1, columns: 24 }.check(isa);
         Case { size: [1, 200, 150], kernel: 1, stride: 1, columns: 80 }.check(isa);
         Case { size: [30, 30, 40], kernel: 1, stride: 1, columns: 16 }.check(isa);
+        // Around the longest sums in halves.
+        for channels in [384, 386] {
+            Case { size: [3, 9, channels], kernel: 1, stride: 1, columns: 24 }.check(isa);
+        }
         Case { size: [7, 7, 700], kernel: 1, stride: 1, columns: 96 }.check(isa);
         // Large weights and more rows than one block takes, in one run and in several.
         Case { size: [1, 330, 600], kernel: 1, stride: 1, columns: 120 }.check(isa);
@@ -192,22 +209,44 @@ fn a_part_of_a_vector_cannot_lie_apart() {
 #[test]
 fn padded_columns_are_zero() {
     for isa in InstructionSet::available() {
-        let matrix = [1.0; 15];
-        let weights = PackedMatrix::pack(
-            isa,
-            MatrixView::row_major(&matrix, 5, 3),
-            Some(&[1.0, 2.0, 3.0]),
-            Some(&[0.5; 3]),
-        );
-        let columns = isa.padded(3);
-        let mut got = vec![f32::NAN; 2 * columns];
-        let output_layout = RowLayout { run_stride: 0, row_stride: columns };
-        let input = [1.0; 10];
-        Gemm { output_layout, output_columns: columns, ..product(&weights, &input, 2) }.run(&mut got);
-        let mut row = vec![5.5, 10.5, 15.5];
-        row.resize(columns, 0.0);
-        assert_eq!(got, [row.clone(), row].concat(), "{}", isa.name());
+        for columns in [3, 24, 40, 56] {
+            let (values, input) = (vec![1.0; 6 * columns], [1.0; 12]);
+            let scale: Vec<f32> = (0..columns).map(|column| column as f32).collect();
+            let matrix = MatrixView::row_major(&values, 6, columns);
+            let bias = vec![0.5; columns];
+            let weights = PackedMatrix::pack_for_even_segments(isa, matrix, Some(&scale), Some(&bias));
+            let (lanes, padded) = (isa.lanes(), isa.padded(columns));
+            let mut row: Vec<f32> = scale.iter().map(|scale| 6.0 * scale + 0.5).collect();
+            row.resize(padded, 0.0);
+            let together = RowLayout { run_stride: 0, row_stride: padded };
+            let apart = RowLayout { run_stride: 0, row_stride: lanes };
+            for (output_layout, vector_stride) in [(together, None), (apart, Some(2 * lanes))] {
+                let mut got = vec![f32::NAN; 2 * padded];
+                Gemm {
+                    output_layout,
+                    output_columns: padded,
+                    output_vector_stride: vector_stride,
+                    ..product(&weights, &input, 2)
+                }
+                .run(&mut got);
+                let both = [row.clone(), row.clone()].concat();
+                let want =
+                    if vector_stride.is_some() { blocked(&both, [2, padded / lanes, lanes]) } else { both };
+                assert_eq!(got, want, "{}, {columns} columns", isa.name());
+            }
+        }
     }
+}
+
+#[test]
+fn segments_of_odd_length_do_not_meet_sums_in_halves() {
+    let isa = InstructionSet::best();
+    let weights =
+        PackedMatrix::pack_for_even_segments(isa, MatrixView::row_major(&[1.0; 6 * 24], 6, 24), None, None);
+    let odd = Gemm { segments: Segments { count: 2, len: 3, stride: 3 }, ..product(&weights, &[1.0; 6], 1) };
+    let run = || odd.run(&mut [0.0; 24]);
+    // Only long vectors have halves.
+    assert_eq!(std::panic::catch_unwind(run).is_err(), isa.lanes() == 16);
 }
 
 #[test]

@@ -165,19 +165,20 @@ impl SimdOp for MultiplyRounded<'_> {
         let (pairs, filters) = (weights.window_words(), weights.bias.len());
         let [input_layout, output_layout] = band.row_layouts();
         let panels = matrices.iter().enumerate().flat_map(|(product, matrix)| {
-            matrix.panels().map(move |(panel, values)| (product, panel, values))
+            matrix.panels().map(move |(panel, values)| (product, matrix.summed_pairs(), panel, values))
         });
         let followers = panels.clone().cycle().skip(1);
-        for ((product, panel, values), (.., next_panel)) in panels.zip(followers) {
+        for ((product, sum_len, panel, values), (.., next_panel)) in panels.zip(followers) {
             let product = PanelProduct {
                 input: &windows[product * pairs..],
                 input_layout,
-                segments: Segments::one(pairs),
+                segments: Segments::one(sum_len),
                 element_stride: 1,
                 panel: values,
                 next_panel,
                 vectors: panel.vectors,
-                columns: panel.vectors * I::LANES,
+                in_halves: panel.in_halves,
+                columns: panel.width(I::LANES),
                 run_count: 1,
                 run_len: band.count,
                 output: &mut products[product * filters + panel.first_column..],

@@ -40,7 +40,7 @@ impl PanelProduct<'_, Bf16Pair> {
         }
         self.check::<I>();
         let is_whole = self.segments.len.is_multiple_of(PAIRS) && self.steps() > 0;
-        assert!(I::LANES == COLUMNS && self.element_stride == 1 && is_whole);
+        assert!(I::LANES == COLUMNS && self.element_stride == 1 && !self.in_halves && is_whole);
         let window = (self.segments.count - 1) * self.segments.stride + self.segments.len;
         let span = self.input_layout.span(self.run_count, self.run_len, window);
         let slack = PanelProduct::tile_slack(self.input_layout);
