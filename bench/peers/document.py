@@ -70,7 +70,10 @@ def machine():
     values = {name.strip(): value for name, _, value in (line.partition(": ") for line in lines)}
     flags = values.get("flags", values.get("Features", "")).split()
     cores = sum(line.startswith("processor") for line in lines)
-    return f"{values.get('model name', platform.machine())} ({cores} cores; {', '.join(f for f in FLAGS if f in flags)})"
+    # Under a hypervisor the name often lacks the processor's model number.
+    parts = [values.get("model name", platform.machine())]
+    parts += [f"{part} {values[key]}" for part, key in [("family", "cpu family"), ("model", "model")] if key in values]
+    return f"{', '.join(parts)} ({cores} cores; {', '.join(f for f in FLAGS if f in flags)})"
 
 
 def titles(by_place):
