@@ -1,6 +1,7 @@
 """A program that answers timing requests: ours or a peer, in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ class Side:
             raise self.failure()
 
     def ask(self, request):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"{request}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -58,8 +60,11 @@ class Side:
         return [float(number) for number in answer.split()]
 
     def turn(self, batch, milliseconds):
-        """Seconds of each run that fits into the time."""
-        return self.ask(f"{batch} {milliseconds}")
+        """Seconds of each run that fits into the time. Then the program stands still: threads that wait for work by turning in a
+        loop, or go on with some, would take the next one's processors."""
+        seconds = self.ask(f"{batch} {milliseconds}")
+        self.process.send_signal(signal.SIGSTOP)
+        return seconds
 
     def features(self):
         return self.ask("features")
@@ -76,6 +81,7 @@ class Side:
         return SideFailed(f"{self.name}: {lines[-1] if lines else 'ended without a word'}")
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.communicate()
         self.errors.close()
 
