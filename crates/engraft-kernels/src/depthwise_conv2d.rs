@@ -143,8 +143,8 @@ impl SimdOp for DepthwiseInto<'_> {
     }
 }
 
-/// Output pixels that meet one vector of channels before the next does. Windows share most of their rows, which stay in the first-level cache
-/// from one to the next; those at the edges of a band are read again.
+/// Output pixels that meet one vector of channels before they meet the next. Windows above each other share rows, which stay in the
+/// first-level cache from one to the next; those at the edges of a band are read again.
 const BAND_PIXELS: usize = 448;
 
 #[cfg(test)]

@@ -112,8 +112,8 @@ impl Gemm<'_> {
     /// Computes the product into `output`, which starts at the first row of the first run.
     ///
     /// # Panics
-    /// If a slice is too short for its layout, the weights do not have the shape stated, or they were packed for segments of even length
-    /// and have others.
+    /// If a slice is too short for its layout, the weights do not have the shape stated, or they were packed for segments of even
+    /// length and these are not.
     pub fn run(self, output: &mut [f32]) {
         self.run_before(self.weights, output);
     }

@@ -136,7 +136,8 @@ impl PackedMatrix {
         PackedMatrix { isa, rows: 0, columns: 0, panels: Vec::new(), values: AlignedBuffer::default() }
     }
 
-    /// Packs another matrix as [`PackedMatrix::pack`] does, into the same memory if that held one of the same shape, not in halves.
+    /// Packs another matrix as [`PackedMatrix::pack`] does, into the same memory if that held one of the same shape and not in
+    /// halves.
     ///
     /// # Panics
     /// If a slice is too short.
@@ -243,6 +244,7 @@ pub(crate) fn panels_in_halves(lanes: usize, most: usize, rows: usize, columns: 
     following(lanes, rows, true, widths)
 }
 
+/// Panels of those widths, one after another.
 fn following(lanes: usize, rows: usize, in_halves: bool, widths: Vec<usize>) -> Vec<Panel> {
     let mut panels = Vec::with_capacity(widths.len());
     let (mut first_column, mut start) = (0, 0);
