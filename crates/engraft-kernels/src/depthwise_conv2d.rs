@@ -297,7 +297,10 @@ mod tests {
                 for strides in [[1, 1], [2, 2], [3, 1], [1, 3]] {
                     for width in 1..20 {
                         let size = [kernel[0] + 4, kernel[1] + width - 1];
-                        Case { size, kernel, strides, channels: 19 }.check(isa);
+                        // Pixels of several vectors, and of one, which follow each other.
+                        for channels in [19, isa.lanes()] {
+                            Case { size, kernel, strides, channels }.check(isa);
+                        }
                     }
                 }
             }

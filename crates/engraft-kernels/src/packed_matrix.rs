@@ -282,6 +282,9 @@ impl SimdOp for MostPanelVectors {
     }
 }
 
+/// Most rows of a panel in halves: longer sums may have parts, in single precision, and those in halves have none.
+const MOST_ROWS_IN_HALVES: usize = 192;
+
 /// Whether sums in halves are faster. They waste no lanes where half of the last of a few vectors would hold no column; and where
 /// there is a single vector, what is loaded of the left matrix serves two multiplications and not one.
 pub(crate) struct GainsFromHalves {
@@ -296,9 +299,8 @@ impl SimdOp for GainsFromHalves {
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) -> bool {
         let vectors = (2 * self.columns).div_ceil(I::LANES);
-        // Longer sums have parts, in single precision; those in halves have none.
-        let most_rows = I::PART_WEIGHTS / (I::TILE_ROWS.len() * I::LANES);
-        I::SUMS_IN_HALVES && [2, 3, 5, 7].contains(&vectors) && self.panel_rows <= most_rows
+        const { assert!(MOST_ROWS_IN_HALVES * I::TILE_ROWS.len() * I::LANES <= I::PART_WEIGHTS, "parts") };
+        I::SUMS_IN_HALVES && [2, 3, 5, 7].contains(&vectors) && self.panel_rows <= MOST_ROWS_IN_HALVES
     }
 }
 

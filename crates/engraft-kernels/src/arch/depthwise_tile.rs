@@ -65,6 +65,11 @@ impl DepthwiseTiles<'_> {
         assert!(self.weights.len() >= taps.saturating_add(1).saturating_mul(I::LANES), "weights too short");
     }
 
+    /// Whether the vectors of neighbouring pixels follow each other, in input and output.
+    fn is_blocked<I: Isa>(&self) -> bool {
+        [self.input_strides[1], self.output_strides[1]] == [I::LANES, self.output_format.words(I::LANES)]
+    }
+
     /// Cuts every row into tiles of as nearly equal width as possible.
     #[inline(always)]
     fn split_columns<I: Isa, const K: usize, const S: usize>(self, isa: I) {
@@ -76,7 +81,11 @@ impl DepthwiseTiles<'_> {
         {
             if tiles > 0 {
                 let tiles = Tiles { layer: &self, output, first_column, tiles };
-                tiles.dispatch::<I, K, S>(isa, columns);
+                if K != ANY && self.is_blocked::<I>() {
+                    tiles.dispatch::<I, K, S, true>(isa, columns);
+                } else {
+                    tiles.dispatch::<I, K, S, false>(isa, columns);
+                }
             }
         }
     }
@@ -95,27 +104,30 @@ struct Tiles<'a> {
     tiles: usize,
 }
 
-/// [`Tiles`] of `C` columns, for kernels of size `K` and a horizontal stride of `S`.
-struct SizedTiles<'a, const K: usize, const S: usize, const C: usize>(Tiles<'a>);
+/// [`Tiles`] of `C` columns, for kernels of size `K` and a horizontal stride of `S`. Where maps are `BLOCKED`, as the maps around
+/// depthwise convolutions mostly are, the places of pixels are known to the compiler.
+struct SizedTiles<'a, const K: usize, const S: usize, const C: usize, const BLOCKED: bool>(Tiles<'a>);
 
 impl Tiles<'_> {
     #[inline(always)]
-    fn dispatch<I: Isa, const K: usize, const S: usize>(self, isa: I, columns: usize) {
+    fn dispatch<I: Isa, const K: usize, const S: usize, const BLOCKED: bool>(self, isa: I, columns: usize) {
         match columns {
-            1 => isa.call(SizedTiles::<K, S, 1>(self)),
-            2 => isa.call(SizedTiles::<K, S, 2>(self)),
-            3 => isa.call(SizedTiles::<K, S, 3>(self)),
-            4 => isa.call(SizedTiles::<K, S, 4>(self)),
-            5 if I::TILE_COLUMNS >= 5 => isa.call(SizedTiles::<K, S, 5>(self)),
-            6 if I::TILE_COLUMNS >= 6 => isa.call(SizedTiles::<K, S, 6>(self)),
-            7 if I::TILE_COLUMNS >= 7 => isa.call(SizedTiles::<K, S, 7>(self)),
-            8 if I::TILE_COLUMNS >= 8 => isa.call(SizedTiles::<K, S, 8>(self)),
+            1 => isa.call(SizedTiles::<K, S, 1, BLOCKED>(self)),
+            2 => isa.call(SizedTiles::<K, S, 2, BLOCKED>(self)),
+            3 => isa.call(SizedTiles::<K, S, 3, BLOCKED>(self)),
+            4 => isa.call(SizedTiles::<K, S, 4, BLOCKED>(self)),
+            5 if I::TILE_COLUMNS >= 5 => isa.call(SizedTiles::<K, S, 5, BLOCKED>(self)),
+            6 if I::TILE_COLUMNS >= 6 => isa.call(SizedTiles::<K, S, 6, BLOCKED>(self)),
+            7 if I::TILE_COLUMNS >= 7 => isa.call(SizedTiles::<K, S, 7, BLOCKED>(self)),
+            8 if I::TILE_COLUMNS >= 8 => isa.call(SizedTiles::<K, S, 8, BLOCKED>(self)),
             _ => unreachable!("a tile of {columns} columns"),
         }
     }
 }
 
-impl<const K: usize, const S: usize, const C: usize> SimdOp for SizedTiles<'_, K, S, C> {
+impl<const K: usize, const S: usize, const C: usize, const BLOCKED: bool> SimdOp
+    for SizedTiles<'_, K, S, C, BLOCKED>
+{
     type Output = ();
 
     #[inline(always)]
@@ -123,64 +135,94 @@ impl<const K: usize, const S: usize, const C: usize> SimdOp for SizedTiles<'_, K
         let Tiles { layer, output, first_column, tiles } = self.0;
         // Limits that change nothing take less time than a branch for each pixel.
         let clamp = layer.clamp.unwrap_or(Clamp::NONE);
-        for row in 0..layer.size[0] {
-            for tile in 0..tiles {
-                let column = first_column + tile * C;
-                let top = row * layer.strides[0] * layer.input_strides[0];
-                let left = column * layer.strides[1] * layer.input_strides[1];
+        let ([input_row, input_column], [output_row, output_column]) =
+            (layer.input_strides, layer.output_strides);
+        let (input_column, output_column) = if BLOCKED {
+            (I::LANES, layer.output_format.words(I::LANES))
+        } else {
+            (input_column, output_column)
+        };
+        // A stride is only used, and `check` only covers it, where there is another row or column.
+        let row_step = layer.strides[0].wrapping_mul(input_row);
+        let column_step = layer.strides[1].wrapping_mul(input_column);
+        let weights = layer.weights.as_ptr();
+        // Pointers are moved on from tile to tile: the first sums of a tile would wait for a product of strides.
+        let mut row_input = layer.input.as_ptr().wrapping_add(first_column.wrapping_mul(column_step));
+        let mut row_output = output.wrapping_add(first_column * output_column);
+        for _ in 0..layer.size[0] {
+            let (mut input, mut output) = (row_input, row_output);
+            for _ in 0..tiles {
                 // SAFETY: `check` has seen that the windows and the outputs of all pixels lie inside their slices, and
                 // these pixels are among them: `first_column + tiles * C` is at most the width. Nothing else uses the
                 // output meanwhile.
                 unsafe {
-                    let mut sums = accumulate::<I, K, S, C>(isa, layer, layer.input.as_ptr().add(top + left));
+                    let window = Window { input, row_stride: input_row, column_stride: input_column };
+                    let mut sums = accumulate::<I, K, S, C>(isa, layer, weights, window);
                     for sum in &mut sums {
                         *sum = clamp.apply(isa, *sum);
                     }
-                    let [row_stride, column_stride] = layer.output_strides;
-                    let to = output.add(row * row_stride + column * column_stride);
                     match layer.output_format {
                         MapFormat::F32 => {
                             for (c, sum) in sums.into_iter().enumerate() {
-                                isa.store_ptr(sum, to.add(c * column_stride));
+                                isa.store_ptr(sum, output.add(c * output_column));
                             }
                         }
                         MapFormat::Bf16 => {
                             for (c, sum) in sums.into_iter().enumerate() {
-                                isa.store_bf16_ptr(sum, to.add(c * column_stride).cast());
+                                isa.store_bf16_ptr(sum, output.add(c * output_column).cast());
                             }
                         }
                     }
                 }
+                input = input.wrapping_add(C.wrapping_mul(column_step));
+                output = output.wrapping_add(C * output_column);
             }
+            row_input = row_input.wrapping_add(row_step);
+            row_output = row_output.wrapping_add(output_row);
         }
     }
+}
+
+/// Where the windows of some neighbouring pixels lie.
+#[derive(Clone, Copy)]
+struct Window {
+    /// The first pixel of the first window.
+    input: *const f32,
+    row_stride: usize,
+    column_stride: usize,
 }
 
 /// The sums of `C` neighbouring pixels: the bias first, then the kernel row by row.
 ///
 /// # Safety
-/// `input` must be the start of a window in `layer.input`, with `C` pixels to go in its row.
+/// `weights` must be those of `layer`, and `window` a window in `layer.input`, with `C` pixels to go in its row.
 #[inline(always)]
 unsafe fn accumulate<I: Isa, const K: usize, const S: usize, const C: usize>(
     isa: I,
     layer: &DepthwiseTiles,
-    input: *const f32,
+    weights: *const f32,
+    window: Window,
 ) -> [I::Vector; C] {
-    let [row_stride, column_stride] = layer.input_strides;
-    let width = if K == ANY { layer.kernel[1] } else { K };
+    let Window { input, row_stride, column_stride } = window;
     // SAFETY: the weights hold one vector of bias and one for each element of the kernel, and the windows of all `C`
     // pixels lie inside the input; `DepthwiseTiles::check` has seen both.
     unsafe {
-        let mut sums = [isa.load_ptr(layer.weights.as_ptr()); C];
-        for y in 0..layer.kernel[0] {
-            let weights = layer.weights.as_ptr().add((1 + y * width) * I::LANES);
-            let row = input.add(y * row_stride);
-            if K == ANY {
-                let pixels = [layer.strides[1] * column_stride, column_stride];
+        let mut sums = [isa.load_ptr(weights); C];
+        let weights = weights.add(I::LANES);
+        if K == ANY {
+            let [height, width] = layer.kernel;
+            let pixels = [layer.strides[1] * column_stride, column_stride];
+            for y in 0..height {
+                let (row, weights) = (input.add(y * row_stride), weights.add(y * width * I::LANES));
                 any_kernel_row::<I, C>(isa, row, pixels, weights, width, &mut sums);
-            } else {
-                kernel_row::<I, K, S, C>(isa, row, column_stride, weights, &mut sums);
             }
+        } else {
+            unroll!(y in [0 1 2 3 4] {
+                if y < K {
+                    let (row, weights) = (input.add(y * row_stride), weights.add(y * K * I::LANES));
+                    kernel_row::<I, K, S, C>(isa, row, column_stride, weights, &mut sums);
+                }
+            });
         }
         sums
     }

@@ -10,7 +10,8 @@ pub(crate) trait Isa: Copy {
     const LANES: usize;
     /// Most rows of a matrix product kept in registers at once, for 1, 2, .. vectors of columns.
     const TILE_ROWS: &'static [usize];
-    /// Most weights of a panel that all rows meet before the next ones: three quarters of a first-level cache of 48 KiB.
+    /// Most weights of a panel that all rows meet before the next ones: three quarters of a first-level cache of 48 KiB, unless a
+    /// further one is as fast.
     const PART_WEIGHTS: usize = 9 << 10;
     /// Whether sums can be computed in halves, in two neighbouring lanes.
     const SUMS_IN_HALVES: bool = false;
