@@ -255,9 +255,13 @@ mod tests {
 
     #[test]
     fn an_output_in_bf16_is_that_in_single_precision_rounded() {
-        for isa in InstructionSet::available() {
-            let case = Case { size: [9, 13], kernel: [3, 3], strides: [1, 1], channels: 4 * isa.lanes() };
-            let (channels, [height, width], [rows, columns]) = (case.channels, case.size, case.out());
+        // Pixels of several vectors, and of one, which follow each other.
+        let cases =
+            InstructionSet::available().into_iter().flat_map(|isa| [1, 4].map(|vectors| (isa, vectors)));
+        for (isa, vectors) in cases {
+            let channels = vectors * isa.lanes();
+            let case = Case { size: [9, 13], kernel: [3, 3], strides: [1, 1], channels };
+            let ([height, width], [rows, columns]) = (case.size, case.out());
             let packed =
                 PackedDepthwise::pack(isa, case.kernel, channels, &noise(1, 9 * channels), None, None);
             let input = noise(2, height * width * channels);

@@ -282,7 +282,7 @@ impl SimdOp for MostPanelVectors {
     }
 }
 
-/// Most rows of a panel in halves: longer sums may have parts, in single precision, and those in halves have none.
+/// Most rows of a panel in halves, which cannot be cut into parts; whether longer ones gain was not measured.
 const MOST_ROWS_IN_HALVES: usize = 192;
 
 /// Whether sums in halves are faster. They waste no lanes where half of the last of a few vectors would hold no column; and where

@@ -66,8 +66,8 @@ impl<const MORE: u8> Isa for Avx512<MORE> {
     type Vector = __m512;
     const LANES: usize = 16;
     const TILE_ROWS: &'static [usize] = &[12, 12, 8];
-    // Half of a small second-level cache: weights arrive from there as fast as they are multiplied, and every part loads and
-    // stores the sums once more.
+    // A quarter of a second-level cache of 1 MiB, as in Zen 5: weights arrive from there as fast as they are multiplied, and every
+    // part loads and stores the sums once more.
     const PART_WEIGHTS: usize = 64 << 10;
     const SUMS_IN_HALVES: bool = true;
     const TILE_COLUMNS: usize = 8;

@@ -195,7 +195,8 @@ struct Window {
 /// The sums of `C` neighbouring pixels: the bias first, then the kernel row by row.
 ///
 /// # Safety
-/// `weights` must be those of `layer`, and `window` a window in `layer.input`, with `C` pixels to go in its row.
+/// `weights` must be those of `layer`, and `window` a window in `layer.input` with the strides of that, with `C` pixels to go in its
+/// row.
 #[inline(always)]
 unsafe fn accumulate<I: Isa, const K: usize, const S: usize, const C: usize>(
     isa: I,
@@ -211,12 +212,13 @@ unsafe fn accumulate<I: Isa, const K: usize, const S: usize, const C: usize>(
         let weights = weights.add(I::LANES);
         if K == ANY {
             let [height, width] = layer.kernel;
-            let pixels = [layer.strides[1] * column_stride, column_stride];
+            let pixels = [layer.strides[1].wrapping_mul(column_stride), column_stride];
             for y in 0..height {
                 let (row, weights) = (input.add(y * row_stride), weights.add(y * width * I::LANES));
                 any_kernel_row::<I, C>(isa, row, pixels, weights, width, &mut sums);
             }
         } else {
+            const { assert!(K <= 5, "rows of a kernel that are unrolled") };
             unroll!(y in [0 1 2 3 4] {
                 if y < K {
                     let (row, weights) = (input.add(y * row_stride), weights.add(y * K * I::LANES));

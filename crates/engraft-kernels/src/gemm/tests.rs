@@ -105,11 +105,11 @@ fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
         for channels in [384, 386] {
             Case { size: [3, 9, channels], kernel: 1, stride: 1, columns: 24 }.check(isa);
         }
-        // More than one part, however long those are.
-        Case { size: [3, 7, 1500], kernel: 1, stride: 1, columns: 96 }.check(isa);
+        // Three parts or more, however long those are.
+        Case { size: [3, 7, 3000], kernel: 1, stride: 1, columns: 96 }.check(isa);
         // Large weights and more rows than one block takes, in one run and in several.
-        Case { size: [1, 330, 600], kernel: 1, stride: 1, columns: 120 }.check(isa);
-        Case { size: [26, 20, 350], kernel: 1, stride: 1, columns: 200 }.check(isa);
+        Case { size: [1, 600, 600], kernel: 1, stride: 1, columns: 120 }.check(isa);
+        Case { size: [48, 20, 350], kernel: 1, stride: 1, columns: 200 }.check(isa);
     }
 }
 
@@ -117,8 +117,8 @@ fn convolutions_equal_the_naive_loop_at_awkward_sizes() {
 fn the_vectors_of_rows_may_lie_apart() {
     for isa in InstructionSet::available() {
         // The sums are long enough for several parts.
-        let (lanes, [runs, rows, elements, vectors]) = (isa.lanes(), [3, 13, 100, 5]);
-        let (sum_len, columns) = (elements * lanes, vectors * lanes);
+        let (lanes, sum_len, [runs, rows, vectors]) = (isa.lanes(), 2880, [3, 13, 5]);
+        let (elements, columns) = (sum_len / lanes, vectors * lanes);
         let input = noise(1, runs * rows * sum_len);
         let weights = noise(2, sum_len * columns);
         let matrix = MatrixView::row_major(&weights, sum_len, columns);
